@@ -1,0 +1,94 @@
+// Package capabilities says what a capability is: a named power implemented in Go, such as math.sqrt, that a policy can
+// grant to Python code. It holds no capability itself and knows no policy; capabilities come in families, one package each,
+// and a Registry is built of families where the program starts, so that what can be granted is readable in one place.
+package capabilities
+
+import (
+	"context"
+
+	"github.com/postern-sandbox/postern/values"
+)
+
+// Effects says what a call of a capability can do beyond computing its result. Effects combine with |.
+type Effects uint8
+
+const (
+	// Pure is the absence of effects: equal arguments give equal results, on every platform.
+	Pure Effects = 0
+	// Reads is for capabilities whose result depends on the world: files, the network, the clock.
+	Reads Effects = 1
+	// Writes is for capabilities that change the world.
+	Writes Effects = 2
+)
+
+// String gives "pure", "reads", "writes" or "reads and writes".
+func (e Effects) String() string {
+	switch e & (Reads | Writes) {
+	case Reads:
+		return "reads"
+	case Writes:
+		return "writes"
+	case Reads | Writes:
+		return "reads and writes"
+	}
+	return "pure"
+}
+
+// Spec describes a capability. It must not change while the capability is in use.
+type Spec struct {
+	// Family and Function name it, as "math" and "sqrt".
+	Family, Function string
+	// Signature is the parameter list in Python's syntax: "(x, /)", "(obj, *, indent=None)". Defaults are literals;
+	// "..." is a default that cannot be said, and the function then sees that the argument was not given.
+	Signature string
+	// Doc is one line, for tool listings.
+	Doc string
+	// Effects is what a call can do.
+	Effects Effects
+}
+
+// Name gives "family.function".
+func (s Spec) Name() string { return s.Family + "." + s.Function }
+
+// Call is the arguments of one call, as package values decodes them.
+type Call struct {
+	Args   []any
+	Kwargs []values.Keyword
+}
+
+// Capability is a named power. Its methods may be called by many goroutines at once.
+type Capability interface {
+	// Spec describes the capability; it always gives the same.
+	Spec() Spec
+	// Call does the work. The result is any value that values.Append takes. An error that is a *PythonError becomes that
+	// exception in Python; any other is a fault of the host, of which Python sees no details. Call returns soon after ctx
+	// is done, with its error. It must not keep or change the arguments.
+	Call(ctx context.Context, call *Call) (any, error)
+}
+
+// New makes a capability of a Go function, which gets its arguments bound to the signature: a call that does not fit raises
+// TypeError and does not reach fn. When the signature is malformed, NewRegistry says so, and calls fail.
+func New(spec Spec, fn func(ctx context.Context, args Arguments) (any, error)) Capability {
+	signature, err := ParseSignature(spec.Signature)
+	return &function{spec, signature, err, fn}
+}
+
+type function struct {
+	spec      Spec
+	signature *Signature
+	err       error
+	fn        func(context.Context, Arguments) (any, error)
+}
+
+func (f *function) Spec() Spec { return f.spec }
+
+func (f *function) Call(ctx context.Context, call *Call) (any, error) {
+	if f.err != nil {
+		return nil, f.err
+	}
+	args, err := f.signature.Bind(f.spec.Family, f.spec.Function, call)
+	if err != nil {
+		return nil, err
+	}
+	return f.fn(ctx, args)
+}
