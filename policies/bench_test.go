@@ -1,0 +1,64 @@
+package policies_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/postern-sandbox/postern/policies"
+)
+
+// wide is a policy that grants 200 functions in ten families.
+func wide() (string, policies.Vocabulary) {
+	vocab := policies.Vocabulary{Families: map[string][]string{}}
+	var all []string
+	for i := range 200 {
+		family, function := fmt.Sprintf("family%d", i/20), fmt.Sprintf("function_%d", i)
+		vocab.Families[family] = append(vocab.Families[family], function)
+		all = append(all, family+"."+function)
+	}
+	return granting(all), vocab
+}
+
+func BenchmarkParse200Functions(b *testing.B) {
+	src, vocab := wide()
+	b.SetBytes(int64(len(src)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := policies.Parse("p", []byte(src), vocab); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkParseDefault(b *testing.B) {
+	src, err := os.ReadFile("../policy.toml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	vocab := vocabulary()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := policies.Parse("p", src, vocab); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDecide(b *testing.B) {
+	src, vocab := wide()
+	p, err := policies.Parse("p", []byte(src), vocab)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, capability := range map[string]string{"allow": "family7.function_150", "deny": "family7.function_1"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if p.Decide(capability).Allow != (name == "allow") {
+					b.Fatal("wrong decision")
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,130 @@
+package policies
+
+import (
+	"fmt"
+	"sort"
+	"unicode/utf8"
+)
+
+// A document is a TOML file as a tree that remembers where everything stands.
+// Places in it are byte offsets; position turns them into lines and columns.
+type document struct {
+	file  string
+	src   []byte
+	lines []int // the offset of each line's first byte
+	root  *table
+}
+
+func newDocument(file string, src []byte) *document {
+	d := &document{file: file, src: src, lines: []int{0}, root: newTable(0, byHeader)}
+	for i, c := range src {
+		if c == '\n' {
+			d.lines = append(d.lines, i+1)
+		}
+	}
+	return d
+}
+
+func (d *document) position(at int) Position {
+	// go-toml locates what is missing at the end of a file at its last byte.
+	for at > 0 && at < len(d.src) && !utf8.RuneStart(d.src[at]) {
+		at--
+	}
+	line := sort.SearchInts(d.lines, at+1) - 1
+	column := utf8.RuneCount(d.src[d.lines[line]:at]) + 1
+	return Position{File: d.file, Line: line + 1, Column: column}
+}
+
+// A kind is the type of a TOML value.
+type kind uint8
+
+const (
+	stringKind kind = iota
+	integerKind
+	floatKind
+	booleanKind
+	dateKind // dates, times and both together
+	arrayKind
+	tableKind
+	arrayOfTablesKind // [[name]]
+)
+
+// String is the kind in the words of a message: "found a string".
+func (k kind) String() string {
+	return [...]string{
+		"a string", "an integer", "a float", "a boolean", "a date or time",
+		"an array", "a table", "an array of tables",
+	}[k]
+}
+
+// A value is one TOML value.
+type value struct {
+	kind  kind
+	at    int      // where it begins
+	text  string   // of a string what it says, of other scalars how it is written
+	plain bool     // a string of one line without escapes: its text stands in the file as it is
+	items []*value // of an array
+	table *table   // of a table; of an array of tables the last one
+}
+
+// within returns the place of the given byte of a string's text, or that of
+// the whole string where escapes make the two differ.
+func (v *value) within(offset int) int {
+	if v.kind == stringKind && v.plain {
+		return v.at + 1 + offset
+	}
+	return v.at
+}
+
+func (v *value) mismatch(expected, hint string) *complaint {
+	return &complaint{v.at, fmt.Sprintf("expected %s, found %s", expected, v.kind), hint}
+}
+
+// An origin is how a table came to be. TOML says by it what may still be added.
+type origin uint8
+
+const (
+	byHeader origin = iota // [a]
+	implied                // the a of [a.b]
+	byKey                  // the a of a.b = 1
+	inline                 // a = {…}
+)
+
+// A table is one TOML table, its entries in the order of the file.
+type table struct {
+	at      int
+	origin  origin
+	entries []entry
+	index   map[string]int
+}
+
+// An entry is a key and its value.
+type entry struct {
+	name  string
+	at    int // of the key
+	value *value
+}
+
+func newTable(at int, o origin) *table {
+	return &table{at: at, origin: o, index: map[string]int{}}
+}
+
+func (t *table) get(name string) (*entry, bool) {
+	i, ok := t.index[name]
+	if !ok {
+		return nil, false
+	}
+	return &t.entries[i], true
+}
+
+func (t *table) add(e entry) {
+	t.index[e.name] = len(t.entries)
+	t.entries = append(t.entries, e)
+}
+
+// addTable adds a table under a name that is not in use.
+func (t *table) addTable(name string, keyAt, at int, o origin) *table {
+	sub := newTable(at, o)
+	t.add(entry{name, keyAt, &value{kind: tableKind, at: at, table: sub}})
+	return sub
+}

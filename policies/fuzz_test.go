@@ -1,0 +1,139 @@
+package policies_test
+
+import (
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/postern-sandbox/postern/policies"
+)
+
+// FuzzParse checks what holds of every input. Above all it compares Parse with
+// go-toml's own decoder: what Parse accepts is valid TOML and says the same to
+// any other reader of the file.
+func FuzzParse(f *testing.F) {
+	archives, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(archives) == 0 {
+		f.Fatalf("no corpus: %v", err)
+	}
+	for _, name := range archives {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			if strings.HasSuffix(file.Name, ".toml") {
+				f.Add(file.Data)
+			}
+		}
+	}
+	src, err := os.ReadFile("../policy.toml")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(src)
+	f.Fuzz(checkParse)
+}
+
+func checkParse(t *testing.T, src []byte) {
+	vocab := vocabulary()
+	p, err := policies.Parse("p", src, vocab)
+	if err != nil {
+		checkErrors(t, src, p, err)
+		return
+	}
+
+	var other struct {
+		Name   string
+		Limits struct{ Fuel, Host_calls int64 }
+		Python struct{ Imports []string }
+		Grant  map[string]struct{ Functions []string }
+	}
+	if err := toml.Unmarshal(src, &other); err != nil {
+		t.Fatalf("accepted, but the decoder says %v", err)
+	}
+	if p.Name != other.Name || len(p.Grants) != len(other.Grant) {
+		t.Errorf("another reader sees %+v", other)
+	}
+	if other.Limits.Fuel != 0 && other.Limits.Fuel != p.Limits.Fuel || other.Python.Imports != nil && !slices.Equal(p.Python.Imports, other.Python.Imports) {
+		t.Errorf("another reader sees %+v", other)
+	}
+
+	if p.Limits != p.Limits.WithDefaults() || p.Limits.Memory >= math.MaxUint32 {
+		t.Errorf("limits are not finite: %+v", p.Limits)
+	}
+	for family, functions := range vocab.Families {
+		for _, function := range functions {
+			d := p.Decide(family + "." + function)
+			if d.Allow != slices.Contains(other.Grant[family].Functions, function) {
+				t.Errorf("%s.%s: %+v", family, function, d)
+			}
+			if d.Allow && !isAt(src, d.Position, function) {
+				t.Errorf("%s.%s is not at %v", family, function, d.Position)
+			}
+		}
+	}
+	for _, w := range p.Warnings {
+		checkPosition(t, src, w)
+	}
+}
+
+func checkErrors(t *testing.T, src []byte, p *policies.Policy, err error) {
+	var all policies.Errors
+	if p != nil || !errors.As(err, &all) || len(all) == 0 {
+		t.Fatalf("Parse = %v, %v", p, err)
+	}
+	for i, e := range all {
+		checkPosition(t, src, e)
+		if text := e.Error(); strings.ContainsAny(text, "\n\r\x00\x1b") || !utf8.ValidString(text) {
+			t.Errorf("%q is no line of text", text)
+		}
+		if i > 0 && (e.Line < all[i-1].Line || e.Line == all[i-1].Line && e.Column < all[i-1].Column) {
+			t.Errorf("out of order:\n%v", err)
+		}
+	}
+}
+
+// checkPosition checks that a position is in the file.
+func checkPosition(t *testing.T, src []byte, e *policies.Error) {
+	t.Helper()
+	if e.Line == 0 && len(src) > 1<<20 {
+		return
+	}
+	line := lineOf(src, e.Line)
+	if e.Line < 1 || e.Column < 1 || e.Column > utf8.RuneCountInString(line)+1 {
+		t.Errorf("%v is outside of the file", e)
+	}
+}
+
+// isAt reports whether a string is written at a position. One with escapes or
+// of several lines is not looked into.
+func isAt(src []byte, p policies.Position, text string) bool {
+	line := []rune(lineOf(src, p.Line))
+	if p.Column < 1 || p.Column > len(line) {
+		return false
+	}
+	at := string(line[p.Column-1:])
+	for _, quote := range []string{`"""`, "'''", `"`, "'"} {
+		if rest, ok := strings.CutPrefix(at, quote); ok {
+			return len(quote) == 3 || strings.HasPrefix(rest, text+quote) || strings.Contains(rest, `\`)
+		}
+	}
+	return false
+}
+
+func lineOf(src []byte, n int) string {
+	lines := strings.SplitAfter(string(src), "\n")
+	if n < 1 || n > len(lines) {
+		return ""
+	}
+	return lines[n-1]
+}
