@@ -1,0 +1,117 @@
+package link_test
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/tetratelabs/wazero"
+
+	"github.com/postern-sandbox/postern/guest/toy"
+	"github.com/postern-sandbox/postern/link"
+)
+
+func seed(f *testing.F) {
+	for _, name := range []string{"bare", "costs", "dispatch", "plugin", "start", "table", "wasi"} {
+		f.Add(read(f, name))
+	}
+	f.Add(toy.Wasm())
+	f.Add(instructionGuest("fd 0d 00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f"))
+	f.Add(instructionGuest("02 40 0e 02 00 01 00 0b"))
+}
+
+// FuzzLink: linking fails with an error, or gives what Check accepts. What wazero compiles before the link, it
+// compiles after.
+func FuzzLink(f *testing.F) {
+	seed(f)
+	r := newRuntime(f)
+	f.Fuzz(func(t *testing.T, base []byte) {
+		grants := []string{"a_b", "c_d"}
+		linked, err := link.Link(base, link.Options{Functions: grants, Meter: true})
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "link: ") {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		if err := link.Check(linked, grants); err != nil {
+			t.Error(err)
+		}
+		if m, err := r.CompileModule(t.Context(), base); err == nil {
+			m.Close(t.Context())
+			m, err := r.CompileModule(t.Context(), linked)
+			if err != nil {
+				t.Fatalf("the base compiles, linked it does not: %v", err)
+			}
+			m.Close(t.Context())
+		}
+	})
+}
+
+// FuzzMeter: a module is decoded or refused, and what was decoded once is decoded again and stays the same.
+func FuzzMeter(f *testing.F) {
+	seed(f)
+	r := newRuntime(f)
+	f.Fuzz(func(t *testing.T, module []byte) {
+		metered, err := link.Meter(module)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "link: ") {
+				t.Errorf("error %v", err)
+			}
+			return
+		}
+		if again, err := link.Meter(module); err != nil || !bytes.Equal(metered, again) {
+			t.Error("metering is not deterministic")
+		}
+		before, err := link.Imports(module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := link.Imports(metered)
+		if err != nil || len(before) != len(after) {
+			t.Errorf("imports %v became %v (%v)", before, after, err)
+		}
+		sameForWazero(t, r, module, metered)
+	})
+}
+
+// FuzzCode is FuzzMeter for the code of one function, which mutations of a whole module seldom reach.
+func FuzzCode(f *testing.F) {
+	for _, code := range []string{
+		"", "41 00 0d 00", "02 40 0c 00 0b", "03 40 0c 00 0b", "04 7f 41 00 05 41 01 0b 1a", "0e 02 00 00 00", "10 00", "11 00 00",
+		"1c 01 7f", "d0 70 d1", "d2 00", "28 02 04", "40 00", "fc 08 00 00", "fc 0c 00 00", "fd 0c" + strings.Repeat("80", 16),
+		"fd 54 00 00 01", "fd 80 01", "42 80 80 80 80 80 80 80 80 80 7f", "43 00 00 00 00", "02 00 0b", "41 01 21 00 20 00 0f",
+	} {
+		f.Add(raw(code))
+	}
+	r := newRuntime(f)
+	f.Fuzz(func(t *testing.T, code []byte) {
+		if len(code) > 100 {
+			return
+		}
+		module := instructionGuest(fmt.Sprintf("%x", code))
+		metered, err := link.Meter(module)
+		if err == nil {
+			sameForWazero(t, r, module, metered)
+		}
+	})
+}
+
+// sameForWazero checks that wazero compiles both modules or neither.
+func sameForWazero(t *testing.T, r wazero.Runtime, plain, metered []byte) {
+	compile := func(module []byte) error {
+		m, err := r.CompileModule(t.Context(), module)
+		if err == nil {
+			m.Close(t.Context())
+		}
+		return err
+	}
+	before, after := compile(plain), compile(metered)
+	if before == nil && after != nil {
+		t.Errorf("it compiles, metered it does not: %v", after)
+	}
+	if before != nil && after == nil {
+		t.Errorf("it does not compile, metered it does: %v", before)
+	}
+}

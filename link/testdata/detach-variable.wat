@@ -1,0 +1,1 @@
+(module (import "m" "g" (global $g i32)) (memory 1) (data (global.get $g) "x"))
