@@ -1,0 +1,83 @@
+// What the guest's C files share. One file is one idea: buffer.c, encode.c, decode.c (values as JSON), transport.c (bytes
+// through Extism), output.c (stdout and stderr), hostcall.c (granted functions), run.c (code), main.c (exports, boot).
+#ifndef POSTERN_GUEST_H
+#define POSTERN_GUEST_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+// How deep values may nest, on the way in and out (docs/abi.md, "Values").
+#define VALUE_DEPTH 200
+// How many decimal digits an integer may have that crosses.
+#define INTEGER_DIGITS 100000
+// How many values one message may hold, members included.
+#define VALUES_LIMIT 2000000
+// The longest request of one host call, in bytes.
+#define REQUEST_LIMIT (16u << 20)
+// How much of an error's message and traceback is kept, in bytes.
+#define MESSAGE_LIMIT (16u << 10)
+#define TRACEBACK_LIMIT (64u << 10)
+
+// A growing byte string that refuses to grow beyond its limit.
+typedef struct {
+	char *data;
+	size_t length, capacity;
+	size_t limit;
+	size_t values; // how many were encoded into it
+} buffer;
+
+// Each put returns 0, or -1 with a Python exception set: TooLarge at the limit, MemoryError.
+int buffer_put(buffer *b, const char *bytes, size_t length);
+int buffer_puts(buffer *b, const char *text);
+int buffer_put_char(buffer *b, char c);
+// Puts length bytes of UTF-8 as a JSON string, with its quotes.
+int buffer_put_json(buffer *b, const char *utf8, size_t length);
+void buffer_clear(buffer *b);
+void buffer_free(buffer *b);
+
+// encode.c: puts a value as JSON. 0, or -1 with an exception: TooLarge, TooDeep, or what the value's own code raised.
+int value_encode(buffer *b, PyObject *value);
+// Puts repr(value) as a JSON string, cut at limit bytes of JSON. A repr() that raises is described instead.
+int value_encode_repr(buffer *b, PyObject *value, size_t limit);
+// Puts text as a JSON string cut at limit bytes.
+int text_encode_cut(buffer *b, PyObject *text, size_t limit);
+
+// Sets sys.set_int_max_str_digits()'s bound (0: none) without its checks; returns the one before.
+int swap_max_digits(int digits);
+
+// decode.c: the value that the JSON of length bytes describes, or NULL with a ValueError. Spaces after it are padding.
+PyObject *value_decode(const char *json, size_t length);
+
+// transport.c: bytes through Extism's kernel memory.
+char *transport_input(size_t *length); // malloc'd; NULL when out of memory
+void transport_output(const char *bytes, size_t length);
+void transport_error(const char *message);
+void transport_begin(void); // forgets all handles: every Extism call frees all blocks
+// Sends a request to the granted function and gives its answer in a buffer that stays valid until the next request.
+// Returns 0, or -1 with an exception set.
+int transport_call(uint32_t index, buffer *request, const char **answer, size_t *length);
+
+// output.c
+int output_init(PyObject *module);
+void output_begin(size_t limit); // empties both streams and makes them sys.stdout and sys.stderr again
+int output_put_json(buffer *b, int stream); // 0 stdout, 1 stderr: the kept text as a JSON string
+
+// hostcall.c
+int hostcall_init(PyObject *module);
+
+// run.c
+int run_init(PyObject *module);
+PyObject *run_configure(PyObject *config);
+// Each takes the request as a dict and puts the result object of docs/abi.md; -1 with an exception when the request is malformed.
+int run_exec(PyObject *request, buffer *result);
+int run_set(PyObject *request, buffer *result);
+int run_call(PyObject *request, buffer *result);
+
+// Shared exceptions, made in main.c.
+extern PyObject *TooLarge, *TooDeep;
+// The bootstrap module (lib/_postern_bootstrap.py): what is easier said in Python.
+extern PyObject *bootstrap;
+
+#endif
