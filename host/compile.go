@@ -1,0 +1,70 @@
+package host
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	extism "github.com/extism/go-sdk"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// compiled is the guest as machine code, with the host functions bound to it.
+type compiled struct {
+	plugin *extism.CompiledPlugin
+}
+
+// compile makes the module ready to be instantiated. A cache that cannot be read or written makes it slower and
+// is reported to the logger; it is never an error.
+func (h *Host) compile(ctx context.Context, module []byte) (*compiled, error) {
+	if h.cache != nil {
+		plugin, err := h.compileWith(ctx, module, h.cache.code)
+		if err == nil {
+			return &compiled{plugin}, nil
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("host: compile: %w", context.Cause(ctx))
+		}
+		// It may as well be the module that is at fault. Then the second attempt says so.
+		h.logger.Warn("compiling without a cache", "error", err)
+	}
+	plugin, err := h.compileWith(ctx, module, nil)
+	if err != nil {
+		return nil, fmt.Errorf("host: compile: %w", err)
+	}
+	return &compiled{plugin}, nil
+}
+
+func (h *Host) compileWith(ctx context.Context, module []byte, cache wazero.CompilationCache) (*extism.CompiledPlugin, error) {
+	config := wazero.NewRuntimeConfig()
+	if cache != nil {
+		config = config.WithCompilationCache(cache)
+	}
+	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
+	ctx = experimental.WithFunctionListenerFactory(ctx, listeners{kernelGuard{bound: uint64(h.bounds.kernel)}})
+
+	manifest := extism.Manifest{
+		Wasm: []extism.Wasm{extism.WasmData{Data: module, Name: "main"}},
+		// As a literal, unlike in JSON, zeros are zeros: vars are disabled and no HTTP response has a byte. Without
+		// AllowedHosts no request is made in the first place. MaxPages holds for each memory: guest and kernel.
+		Memory: &extism.ManifestMemory{MaxPages: uint32(h.bounds.pages)},
+	}
+	return extism.NewCompiledPlugin(ctx, manifest, extism.PluginConfig{EnableWasi: true, RuntimeConfig: config}, h.hostFunctions())
+}
+
+func (c *compiled) close(ctx context.Context) error { return c.plugin.Close(ctx) }
+
+// wasiOutputVariable makes Extism connect the guest's stdout and stderr to the host's, whatever the embedder configured.
+const wasiOutputVariable = "EXTISM_ENABLE_WASI_OUTPUT"
+
+// checkWASIOutput refuses to start a guest that Extism would connect to this process's stdout. The SDK reads
+// the variable at each instance and leaves no way around it. Unsetting it here would change the process's environment under
+// its owner's feet; a program that wants to be deaf to it unsets it in main.
+func checkWASIOutput() error {
+	if _, set := os.LookupEnv(wasiOutputVariable); set {
+		return fmt.Errorf("host: the environment variable %s is set: guests could write to this process's stdout; unset it", wasiOutputVariable)
+	}
+	return nil
+}

@@ -1,0 +1,30 @@
+// Package host runs an agent's Python under a policy.
+//
+// A [Host] is one policy made ready to run: the guest linked to exactly the policy's grants, compiled once.
+// A [Session] is one interpreter with its state: code runs in it with [Session.Exec], one piece after the other.
+//
+//	h, err := host.New(ctx, host.Config{Policy: policy, Capabilities: registry, Guest: guest})
+//	s, err := h.NewSession(ctx)
+//	result, err := s.Exec(ctx, "1 + 1", host.ExecOptions{})
+//
+// # What contains the guest
+//
+// The guest is a WebAssembly module. It reaches its own memory, a read-only file system that lives in memory,
+// and the imports that the policy grants; New refuses a module whose imports are any others. Each granted import
+// leads through one function, in gate.go, which decides, records, calls and answers. Everything that the guest
+// hands over (handles, requests, results, output) is taken for hostile: bounded before it is read and checked
+// before it is used.
+//
+// # Errors and results
+//
+// What the code did, its exceptions and limits included, is in the [Result]. An error says that there is no
+// result: the session is lost, closed or busy, the context ended, or the audit log failed. A trap of the guest is a
+// result too, with an error of type [GuestCrashed]; the interpreter's memory is then in an unknown state, so the
+// session is lost and answers everything after it with [ErrSessionLost].
+//
+// # Limits
+//
+// Each limit of the policy begins anew with each Exec, Set and Call. Fuel and wall_time end the session when they
+// are exceeded, because the guest stops wherever it is. Fuel is counted by the linked module itself, and handed out in
+// slices of about a millisecond; at a deadline there is no next slice.
+package host

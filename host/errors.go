@@ -1,0 +1,24 @@
+package host
+
+import "errors"
+
+var (
+	// ErrSessionLost is what a session answers after its guest crashed or was stopped: its state is gone.
+	ErrSessionLost = errors.New("host: the session is lost: its guest crashed or was stopped")
+
+	// ErrBusy says that a session was used by two goroutines at once. The call that was refused did nothing.
+	ErrBusy = errors.New("host: the session is busy: it serves one call at a time")
+
+	// ErrClosed says that the host or the session was closed before, or while the call ran.
+	ErrClosed = errors.New("host: closed")
+
+	// ErrTooLarge says that code, variables or arguments exceed what one call may carry (16 MiB encoded).
+	ErrTooLarge = errors.New("host: input too large")
+
+	// ErrAudit says that the audit log did not take a record. What it would have recorded was not done, or,
+	// for the end of an exec, is not reported.
+	ErrAudit = errors.New("host: the audit log failed")
+
+	// ErrImports says that a module's imports are not the policy's grants.
+	ErrImports = errors.New("host: the module's imports differ from the policy's grants")
+)

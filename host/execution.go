@@ -1,0 +1,22 @@
+package host
+
+import "context"
+
+// An execution is one call into the guest, from exec_started to exec_ended. Host functions find it in their context.
+type execution struct {
+	session *Session
+	journal journal
+	calls   int64 // host calls, refused ones too
+	answers answerBlocks
+}
+
+type executionKey struct{}
+
+func (x *execution) context(ctx context.Context) context.Context {
+	return context.WithValue(ctx, executionKey{}, x)
+}
+
+func executionOf(ctx context.Context) *execution {
+	x, _ := ctx.Value(executionKey{}).(*execution)
+	return x
+}

@@ -1,0 +1,206 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	extism "github.com/extism/go-sdk"
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/link"
+	"github.com/postern-sandbox/postern/policies"
+	"github.com/postern-sandbox/postern/values"
+)
+
+// This file is the gate: the one way from the guest to a capability. A call is counted, read, decided, recorded, made,
+// recorded again and answered, in this order, by pass. Nothing else calls capabilities.
+
+// hostFunctions binds each granted function to the import of its symbol: these, and no others, exist.
+func (h *Host) hostFunctions() []extism.HostFunction {
+	list := make([]extism.HostFunction, len(h.functions))
+	for i, g := range h.functions {
+		list[i] = extism.NewHostFunctionWithStack(g.symbol,
+			func(ctx context.Context, plugin *extism.CurrentPlugin, stack []uint64) {
+				stack[0] = h.serve(ctx, g, plugin, stack[0])
+			},
+			[]extism.ValueType{extism.ValueTypeI64}, []extism.ValueType{extism.ValueTypeI64})
+		list[i].SetNamespace(link.UserModule)
+	}
+	return list
+}
+
+// serve takes the handle of a request to the handle of an answer, or 0. It never panics: that would end the exec
+// with a text that shows the host's insides.
+func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlugin, handle uint64) (answer uint64) {
+	defer func() {
+		if r := recover(); r != nil {
+			h.logger.Error("panic in the gate", "capability", g.name, "panic", r, "stack", string(debug.Stack()))
+			answer = 0
+		}
+	}()
+	x := executionOf(ctx)
+	if x == nil {
+		return 0
+	}
+	handle, err := x.answers.write(ctx, plugin, x.pass(ctx, g, plugin.Memory(), handle))
+	if err != nil {
+		h.logger.Error("no answer", "capability", g.name, "error", err)
+		return 0
+	}
+	return handle
+}
+
+// pass serves one call and returns the answer in JSON.
+func (x *execution) pass(ctx context.Context, g *granted, memory api.Memory, handle uint64) []byte {
+	h := x.session.host
+	x.calls++
+	if x.calls > h.limits.HostCalls {
+		return x.overLimit(g)
+	}
+	call, arguments, malformed := readCall(memory, handle, h.bounds.request)
+	decision := h.policy.Decide(g.name)
+	if malformed != nil {
+		decision.Allow, decision.Reason = false, "the request is malformed: "+malformed.Error()
+	}
+	if err := x.recordDecision(g, arguments, decision); err != nil {
+		return x.unrecorded(g, err)
+	}
+	switch {
+	case malformed != nil:
+		return appendError(nil, "RuntimeError", g.name+": "+decision.Reason)
+	case !decision.Allow:
+		return appendDenied(g, h.policy.Name, decision)
+	}
+	started := time.Now()
+	o := h.call(ctx, g, call)
+	o.duration = time.Since(started)
+	if err := x.recordOutcome(g, o); err != nil {
+		return x.unrecorded(g, err)
+	}
+	return o.answer
+}
+
+// readCall reads a request. arguments is the JSON of what was understood, not of what was sent: records show the values that
+// the decision and the capability saw.
+func readCall(memory api.Memory, handle uint64, bound int) (call *capabilities.Call, arguments []byte, err error) {
+	request, err := readBlock(memory, handle, bound)
+	if err != nil {
+		return nil, nil, err
+	}
+	call = new(capabilities.Call)
+	if call.Args, call.Kwargs, err = values.DecodeCall(request); err != nil {
+		return nil, nil, err
+	}
+	arguments, err = appendArguments(nil, call.Args, call.Kwargs, 2*bound)
+	if err != nil {
+		return nil, nil, err
+	}
+	return call, arguments, nil
+}
+
+// outcome is what came of a call: the answer for the guest, and what the record says.
+type outcome struct {
+	answer   []byte
+	result   []byte // the value's JSON; nil after an error
+	class    string // of the exception
+	detail   string // for the record
+	duration time.Duration
+}
+
+// call calls the capability. A *PythonError goes to Python as it is; any other error, and a panic, is a fault of the host whose
+// details are for the logger and the record only.
+func (h *Host) call(ctx context.Context, g *granted, call *capabilities.Call) (o outcome) {
+	defer func() {
+		if r := recover(); r != nil {
+			h.logger.Error("panic in a capability", "capability", g.name, "panic", r, "stack", string(debug.Stack()))
+			o = fault(g, fmt.Errorf("panic: %v", r))
+		}
+	}()
+	result, err := g.capability.Call(ctx, call)
+	if err == nil {
+		return h.returned(g, result)
+	}
+	var raised *capabilities.PythonError
+	if errors.As(err, &raised) {
+		answer, encodeErr := values.AppendError(nil, raised.Type, raised.Message, raised.Attributes, h.bounds.answer)
+		if encodeErr != nil {
+			h.logger.Error("capability's exception cannot be encoded", "capability", g.name, "error", encodeErr)
+			return fault(g, encodeErr)
+		}
+		return outcome{answer: answer, class: raised.Type, detail: raised.Message}
+	}
+	if ctx.Err() != nil {
+		// The guest is being stopped. It hardly gets to read this.
+		return outcome{answer: appendError(nil, "TimeoutError", g.name+" was stopped"), class: "TimeoutError", detail: err.Error()}
+	}
+	h.logger.Error("capability failed", "capability", g.name, "error", err)
+	return fault(g, err)
+}
+
+func (h *Host) returned(g *granted, result any) outcome {
+	answer, err := values.AppendOK(nil, result, h.bounds.answer)
+	switch {
+	case errors.Is(err, values.ErrTooLarge):
+		text := g.name + ": the result is larger than " + strconv.Itoa(h.bounds.answer) + " bytes"
+		return outcome{answer: appendError(nil, "RuntimeError", text), class: "RuntimeError", detail: text}
+	case err != nil:
+		h.logger.Error("capability's result cannot be encoded", "capability", g.name, "error", err)
+		return fault(g, err)
+	}
+	const before, after = `{"ok":`, `}`
+	return outcome{answer: answer, result: answer[len(before) : len(answer)-len(after)]}
+}
+
+func fault(g *granted, err error) outcome {
+	return outcome{
+		answer: appendError(nil, "RuntimeError", g.name+" failed in the host"),
+		class:  "RuntimeError",
+		detail: err.Error(),
+	}
+}
+
+func (x *execution) recordDecision(g *granted, arguments []byte, d policies.Decision) error {
+	return x.journal.write(audit.Decision, func(r *audit.Record) {
+		r.Call, r.Capability = int(x.calls), g.name
+		if arguments != nil {
+			r.ArgumentsDigest, r.Arguments = x.journal.content(arguments)
+		}
+		r.Allow, r.Reason, r.Rule, r.Position = &d.Allow, d.Reason, d.Rule, d.Position.String()
+	})
+}
+
+func (x *execution) recordOutcome(g *granted, o outcome) error {
+	return x.journal.write(audit.Outcome, func(r *audit.Record) {
+		r.Call, r.Capability, r.Duration = int(x.calls), g.name, o.duration
+		r.Error, r.Detail = o.class, o.detail
+		if o.result != nil {
+			r.ResultDigest, r.Result = x.journal.content(o.result)
+			r.ResultBytes = len(o.result)
+		}
+	})
+}
+
+// overLimit refuses a call for want of host_calls. Only the first refusal is recorded: a loop that calls on would
+// otherwise fill the log, and exec_ended has the number of calls.
+func (x *execution) overLimit(g *granted) []byte {
+	limit := x.session.host.limits.HostCalls
+	if x.calls == limit+1 {
+		reason := fmt.Sprintf("limits.host_calls is %d", limit)
+		if err := x.recordDecision(g, nil, policies.Decision{Reason: reason, Rule: "limits.host_calls"}); err != nil {
+			return x.unrecorded(g, err)
+		}
+	}
+	return must(values.AppendLimit(nil, "host_calls", fmt.Sprintf("more than %d host calls", limit), kib))
+}
+
+// unrecorded refuses a call, or withholds its outcome, because the log did not take the record.
+func (x *execution) unrecorded(g *granted, err error) []byte {
+	x.session.host.logger.Error("audit log failed", "capability", g.name, "error", err)
+	return appendError(nil, "RuntimeError", g.name+": refused because the audit log failed")
+}

@@ -1,0 +1,241 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/guest"
+	"github.com/postern-sandbox/postern/policies"
+)
+
+// Config says what a host runs. The zero Config runs CPython that may do nothing but compute, under the default limits.
+type Config struct {
+	// Policy says what code may do. Nil grants nothing and has the default limits.
+	Policy *policies.Policy
+
+	// Capabilities are what the policy can grant. Nil is the empty registry.
+	Capabilities *capabilities.Registry
+
+	// Guest is the interpreter. The zero Guest is the CPython of package guest.
+	Guest Guest
+
+	// Linked, if not nil, is a module to run in place of the one that New would link from Guest. Its imports must
+	// be the policy's grants, and it must be metered. That it counts its fuel honestly is taken from
+	// whoever made it: link it yourself or compare its digest.
+	Linked []byte
+
+	// Cache is the folder of compiled code. Empty means the folder "postern" in the user's cache folder, and
+	// NoCache none. It is created for its owner only; one that cannot be used is reported to the
+	// logger and done without. Whoever can write there can run code in this process.
+	Cache string
+
+	// Logger gets what an operator wants to know and an agent must not: details of faults, the guest's last words; and
+	// at level Info each audit record. Nil means none. Nothing that it gets replaces the audit log.
+	Logger hclog.Logger
+
+	// Audit takes the records of all sessions. It is not closed with the host. Nil means the log that the policy
+	// names, which is.
+	Audit audit.Log
+
+	// Progress, if not nil, is called by New when a stage begins: "link", "check", "compile", "boot".
+	Progress func(stage string)
+}
+
+// Guest is a Python interpreter for the ABI of docs/abi.md, before linking.
+type Guest struct {
+	// Wasm returns the base module. It is not called when Config.Linked is given.
+	Wasm func() ([]byte, error)
+
+	// Digest identifies the guest in results and audit records, "sha256:…": the module and whatever else it consists of. If it is
+	// empty, the digest of the base module stands for it.
+	Digest string
+
+	// Files returns the file system that the guest sees as "/", read-only, cut down to what the modules of
+	// a policy need. It must be safe for concurrent use and must not lead out of memory. Nil means no files.
+	Files func(imports []string) (fs.FS, error)
+}
+
+// A Host is one policy made ready to run. It is safe for concurrent use, and so are its sessions each on its own.
+type Host struct {
+	config    Config
+	policy    *policies.Policy
+	limits    policies.Limits
+	bounds    bounds
+	functions []*granted // in the order of their indices
+	logger    hclog.Logger
+
+	guestDigest, linkedDigest string
+
+	audit     audit.Log
+	ownsAudit bool
+
+	files         fs.FS
+	configuration []byte
+	cache         *cache // nil: none
+	compiled      *compiled
+	image         *image // what each session begins with
+
+	closing context.Context // done when Close begins
+	stop    context.CancelFunc
+
+	mu       sync.Mutex
+	closed   bool
+	sessions map[*Session]struct{}
+	running  sync.WaitGroup // of calls into sessions
+}
+
+// New links, checks and compiles the guest for a policy: seconds the first time, a tenth of one when the compiled code
+// is in the cache. The context ends New early; it does not concern the host that is returned.
+func New(ctx context.Context, config Config) (*Host, error) {
+	h := &Host{
+		config:   config,
+		policy:   config.Policy,
+		logger:   config.Logger,
+		sessions: make(map[*Session]struct{}),
+	}
+	if h.policy == nil {
+		h.policy = new(policies.Policy)
+	}
+	if h.logger == nil {
+		h.logger = hclog.NewNullLogger()
+	}
+	if h.config.Guest.Wasm == nil && h.config.Guest.Files == nil {
+		h.config.Guest = Guest{Wasm: guest.Wasm, Digest: guest.Digest(), Files: guest.Files}
+	}
+	h.limits = h.policy.Limits.WithDefaults()
+	h.bounds = boundsOf(h.limits)
+	h.closing, h.stop = context.WithCancel(context.Background())
+
+	if err := h.prepare(ctx); err != nil {
+		h.stop()
+		return nil, errors.Join(err, h.release())
+	}
+	return h, nil
+}
+
+// prepare does what New does. What it has opened when it fails, the caller releases.
+func (h *Host) prepare(ctx context.Context) error {
+	var err error
+	if h.functions, err = grantedFunctions(h.policy, h.config.Capabilities); err != nil {
+		return err
+	}
+	if err := h.identifyGuest(); err != nil {
+		return err
+	}
+	if h.configuration, err = h.configure(); err != nil {
+		return err
+	}
+	if h.config.Guest.Files != nil {
+		if h.files, err = h.config.Guest.Files(h.policy.Python.Imports); err != nil {
+			return fmt.Errorf("host: the guest's files: %w", err)
+		}
+	}
+	if h.config.Cache != NoCache {
+		if h.cache, err = openCache(h.config.Cache); err != nil {
+			h.logger.Warn("working without a cache", "error", err)
+		}
+	}
+	symbols := Symbols(h.policy)
+	module, image := h.fromCache(symbols)
+	h.image = image
+	if module == nil {
+		if module, err = h.linkModule(symbols); err != nil {
+			return err
+		}
+	}
+	h.linkedDigest = module.linked
+	h.progress("compile")
+	if h.compiled, err = h.compile(ctx, module.wasm); err != nil {
+		return err
+	}
+	if h.image == nil {
+		if h.image, err = h.makeImage(ctx, module, symbols); err != nil {
+			return err
+		}
+	}
+	if h.audit = h.config.Audit; h.audit == nil {
+		if h.audit, err = openAudit(h.policy); err != nil {
+			return err
+		}
+		h.ownsAudit = true
+	}
+	h.audit = audit.Multi(h.audit, audit.NewLogger(h.logger))
+	return nil
+}
+
+// release frees what prepare has opened.
+func (h *Host) release() error {
+	var errs []error
+	if h.compiled != nil {
+		errs = append(errs, h.compiled.close(context.Background()))
+	}
+	if h.cache != nil {
+		// The machine code belongs to the cache: not before the runtime is gone.
+		errs = append(errs, h.cache.code.Close(context.Background()))
+	}
+	if h.image != nil {
+		errs = append(errs, h.image.close())
+	}
+	if h.ownsAudit {
+		errs = append(errs, h.audit.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (h *Host) progress(stage string) {
+	if h.config.Progress != nil {
+		h.config.Progress(stage)
+	}
+}
+
+// Close stops what runs, waits for it, and closes all sessions. Calls that it stops return [ErrClosed]. A capability that
+// does not heed its context delays it. Closing again does nothing.
+func (h *Host) Close() error {
+	h.mu.Lock()
+	if h.closed {
+		h.mu.Unlock()
+		return nil
+	}
+	h.closed = true
+	h.stop()
+	h.mu.Unlock()
+	h.running.Wait()
+
+	var errs []error
+	for s := range h.sessions {
+		errs = append(errs, s.end())
+	}
+	return errors.Join(append(errs, h.release())...)
+}
+
+// begin keeps the host open until end.
+func (h *Host) begin() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return ErrClosed
+	}
+	h.running.Add(1)
+	return nil
+}
+
+func (h *Host) end() { h.running.Done() }
+
+func (h *Host) enlist(s *Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sessions[s] = struct{}{}
+}
+
+func (h *Host) dismiss(s *Session) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.sessions, s)
+}

@@ -1,0 +1,121 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	extism "github.com/extism/go-sdk"
+	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// An instance is one running copy of the guest: its memory, its globals, and Extism's kernel beside it.
+type instance struct {
+	plugin *extism.Plugin
+	stdio  *tail
+	image  *image // nil for the one that is booted
+
+	module api.Module // nil until the guest is first entered, as is the meter
+	meter  *meter
+
+	// Of the call that runs: its fuel, and whether the guest has got it.
+	fuel    int64
+	started bool
+}
+
+// instantiate makes an instance whose memory begins as memory says. It has to be entered before it is what its image is.
+func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMemory) (_ *instance, err error) {
+	if err := checkWASIOutput(); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if r := recover(); r != nil { // allocator
+			err = fmt.Errorf("host: start guest: %v", r)
+		}
+	}()
+	in := &instance{stdio: new(tail), image: memory.image}
+	ctx = experimental.WithMemoryAllocator(ctx, &allocator{guest: memory})
+	// Everything else is wazero's default, which is deterministic and empty: no arguments, environment or
+	// stdin, a clock that does not tell the time, the same entropy each time.
+	config := wazero.NewModuleConfig().WithStdout(in.stdio).WithStderr(in.stdio)
+	if files != nil {
+		config = config.WithFSConfig(wazero.NewFSConfig().WithFSMount(files, "/"))
+	}
+	in.plugin, err = c.plugin.Instance(ctx, extism.PluginInstanceConfig{ModuleConfig: config})
+	if err != nil {
+		return nil, fmt.Errorf("host: start guest: %w", err)
+	}
+	in.plugin.SetLogger(func(extism.LogLevel, string) {}) // its default is the process's log
+	return in, nil
+}
+
+// entered is called with the guest's module when a call has reached the guest and none of its code has run.
+func (in *instance) entered(ctx context.Context, mod api.Module) error {
+	if in.module == nil {
+		meter, err := newMeter(mod)
+		if err != nil {
+			return err
+		}
+		in.module, in.meter = mod, meter
+		if in.image != nil {
+			if err := setState(mod, in.image.state); err != nil {
+				return err
+			}
+		}
+	}
+	if !in.started {
+		in.started = true
+		in.meter.start(ctx, in.fuel)
+	}
+	return nil
+}
+
+// run calls an export with an amount of fuel, and stops it when ctx ends. left is what is left of the fuel: negative if it
+// ran out. After an error the instance cannot be used any more.
+func (in *instance) run(ctx context.Context, export string, input []byte, fuel int64) (output []byte, left int64, err error) {
+	in.fuel, in.started = fuel, false
+	output, err = in.enter(ctx, export, input)
+	if !in.started {
+		return output, fuel, err
+	}
+	return output, in.meter.left(), err
+}
+
+var errNotUnderstood = errors.New("host: the guest did not understand the request")
+
+// enter calls an export and returns its output.
+// Output is at most as large as the kernel's memory; the caller bounds it further.
+func (in *instance) enter(ctx context.Context, export string, input []byte) ([]byte, error) {
+	// Extism begins each call with the kernel's reset, and prints to stdout when that fails.
+	if _, err := checkKernel(in.plugin.Memory()); err != nil {
+		return nil, err
+	}
+	code, output, err := in.plugin.CallWithContext(ctx, export, input)
+	switch {
+	case err != nil:
+		return nil, err
+	case code != 0:
+		return nil, fmt.Errorf("%w: %s returned %d", errNotUnderstood, export, code)
+	case in.module == nil:
+		return nil, errors.New("host: the guest was never entered")
+	case in.module.IsClosed():
+		return nil, errors.New("host: the guest exited")
+	}
+	return output, nil
+}
+
+// interrupted reports whether the guest was asked to stop in the last call.
+func (in *instance) interrupted() bool { return in.meter != nil && !in.meter.asked.IsZero() }
+
+// memory is the size of the guest's linear memory in bytes.
+func (in *instance) memory() int64 {
+	if in.module == nil || in.module.Memory() == nil {
+		return 0
+	}
+	return int64(in.module.Memory().Size())
+}
+
+func (in *instance) close(ctx context.Context) error { return in.plugin.CloseWithContext(ctx) }

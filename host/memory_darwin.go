@@ -1,0 +1,4 @@
+package host
+
+// mapNoReserve is nothing here: addresses are not counted as memory.
+const mapNoReserve = 0

@@ -1,0 +1,79 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/postern-sandbox/postern/link"
+)
+
+// A meter is the fuel gauge of one instance: a global that the linked module counts down at each loop iteration and
+// function call. When it is below zero, the module calls a function of its own, link.RefuelFunction, which traps if it still
+// is. The host listens there and hands out the fuel in slices; at the end of a slice it looks whether the guest must
+// stop.
+//
+// So the guest comes out of its machine code after every slice. That is what makes limits work at all: Go cannot
+// interrupt machine code that it has not compiled, and once the garbage collector wants the world to stop, every
+// goroutine waits for the guest, those included that would watch a clock and take the fuel away. It also
+// means that one goroutine alone touches the gauge.
+type meter struct {
+	fuel      api.MutableGlobal
+	interrupt interrupt
+	ctx       context.Context // of the call that runs; the guest stops when it is done
+	reserve   int64           // fuel that is not handed out yet, never negative
+	asked     time.Time       // when the guest was asked to stop; zero if it was not
+}
+
+// grace is how long a guest that was asked to stop may take: to leave its try statements and to describe where it was.
+const grace = 250 * time.Millisecond
+
+// slice is how much fuel is handed out at once: about a millisecond of machine code.
+const slice = 1_000_000
+
+func newMeter(mod api.Module) (*meter, error) {
+	fuel, ok := mod.ExportedGlobal(link.FuelGlobal).(api.MutableGlobal)
+	if !ok || fuel.Type() != api.ValueTypeI64 || mod.ExportedFunction(link.RefuelFunction) == nil {
+		return nil, errors.New("host: the module is not metered: it does not export " + link.FuelGlobal + " and " + link.RefuelFunction)
+	}
+	return &meter{fuel: fuel, interrupt: interruptOf(mod)}, nil
+}
+
+// start gives the guest fuel for a call that ends with ctx.
+func (m *meter) start(ctx context.Context, fuel int64) {
+	if !m.asked.IsZero() {
+		m.interrupt.withdraw() // it may have finished before it noticed
+		m.asked = time.Time{}
+	}
+	m.ctx = ctx
+	m.reserve = max(fuel-slice, 0)
+	m.set(min(fuel, slice))
+}
+
+// refuel hands out the next slice, or what there is. It leaves the gauge below zero when the guest must stop.
+func (m *meter) refuel() {
+	if m.ctx.Err() != nil && !m.mayGoOn() {
+		return
+	}
+	// One charge can exceed a slice: it takes the fuel for a whole range of memory at once.
+	more := min(m.reserve, max(slice, slice-m.gauge()))
+	m.reserve -= more
+	m.set(m.gauge() + more)
+}
+
+// mayGoOn asks the guest to stop, and reports whether it may go on for now so that it can.
+func (m *meter) mayGoOn() bool {
+	if m.asked.IsZero() {
+		m.asked = time.Now()
+		return m.interrupt.ask()
+	}
+	return time.Since(m.asked) < grace
+}
+
+// left is the fuel that the guest has not used: negative when it ran out.
+func (m *meter) left() int64 { return m.reserve + m.gauge() }
+
+func (m *meter) gauge() int64   { return int64(m.fuel.Get()) }
+func (m *meter) set(fuel int64) { m.fuel.Set(uint64(fuel)) }

@@ -1,0 +1,113 @@
+package host
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/link"
+)
+
+// module is what a host compiles: the linked guest, detached from its initial memory.
+type module struct {
+	wasm   []byte
+	memory []byte // nil when the module comes out of the cache: then its image does, too
+	state  int    // how many mutable globals it has
+	linked string // digest of the guest as it was linked, before it was detached
+}
+
+// linkModule makes the module that a policy's grants call for, or takes the one that the caller has linked. Whoever linked it, its
+// imports are compared with the grants before it is compiled: this is where "imports equal grants" is enforced.
+func (h *Host) linkModule(symbols []string) (*module, error) {
+	linked := h.config.Linked
+	if linked == nil {
+		base, err := h.config.Guest.Wasm()
+		if err != nil {
+			return nil, fmt.Errorf("host: read guest: %w", err)
+		}
+		h.progress("link")
+		if linked, err = link.Link(base, link.Options{Functions: symbols, Meter: true}); err != nil {
+			return nil, fmt.Errorf("host: link: %w", err)
+		}
+	}
+	h.progress("check")
+	if err := link.Check(linked, symbols); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrImports, err)
+	}
+	detached, err := link.Detach(linked)
+	if err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	return &module{wasm: detached.Module, memory: detached.Memory, state: detached.State, linked: audit.Digest(linked)}, nil
+}
+
+// identifyGuest sets the digest that results and records call the guest by.
+func (h *Host) identifyGuest() error {
+	guest := h.config.Guest
+	switch {
+	case guest.Wasm == nil:
+		return errors.New("host: no guest")
+	case guest.Digest != "":
+		h.guestDigest = guest.Digest
+		return nil
+	}
+	base, err := guest.Wasm()
+	if err != nil {
+		return fmt.Errorf("host: read guest: %w", err)
+	}
+	h.guestDigest = audit.Digest(base)
+	return nil
+}
+
+// A module in the cache is the wasm and a trailer: the digest of the linked guest, the number of globals (four bytes,
+// little-endian), and the magic bytes. Its name is the digest of all that it was made from.
+const moduleMagic = "postern module 1\n"
+
+const moduleTrailer = 32 + 4 + len(moduleMagic)
+
+func (h *Host) modulePath(folder string, symbols []string) string {
+	version := fmt.Appendf(nil, "%d", link.Version)
+	return filepath.Join(folder, "modules", cacheKey(version, []byte(h.guestDigest), []byte(strings.Join(symbols, "\n"))))
+}
+
+// loadModule returns the module that an earlier host has linked for the same grants. Its imports are compared with them again.
+func loadModule(path string, symbols []string) (*module, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	if len(data) < moduleTrailer || !bytes.HasSuffix(data, []byte(moduleMagic)) {
+		return nil, fmt.Errorf("host: %s is not a module of this version", path)
+	}
+	wasm, trailer := data[:len(data)-moduleTrailer], data[len(data)-moduleTrailer:]
+	if err := link.CheckImports(wasm, symbols); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrImports, err)
+	}
+	return &module{
+		wasm:   wasm,
+		state:  int(binary.LittleEndian.Uint32(trailer[32:])),
+		linked: "sha256:" + hex.EncodeToString(trailer[:32]),
+	}, nil
+}
+
+// save keeps the module for later hosts.
+func (m *module) save(path string) error {
+	digest, err := hex.DecodeString(strings.TrimPrefix(m.linked, "sha256:"))
+	if err != nil {
+		return err
+	}
+	trailer := append(binary.LittleEndian.AppendUint32(digest, uint32(m.state)), moduleMagic...)
+	return writeAside(path, func(file *os.File) error {
+		if _, err := file.Write(m.wasm); err != nil {
+			return err
+		}
+		_, err := file.Write(trailer)
+		return err
+	})
+}

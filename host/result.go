@@ -1,0 +1,171 @@
+package host
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/postern-sandbox/postern/values"
+)
+
+// The values of [Error.Type] that are not the name of a Python class. Python code can have classes of these names, too:
+// [Session.Lost] tells for certain whether the guest is gone.
+const (
+	LimitExceeded = "LimitExceeded" // Error.Limit says which
+	GuestCrashed  = "GuestCrashed"  // the guest trapped, exited, or sent what is no result
+)
+
+// A Result is what came of running code. Its JSON encoding is the one of `postern run --json`.
+type Result struct {
+	ID            string          `json:"id,omitempty"` // the caller's, not set by this package
+	OK            bool            `json:"ok"`
+	Value         json.RawMessage `json:"value"` // encoded as in docs/abi.md; null if there is none
+	Repr          *string         `json:"repr"`  // its repr(); nil if there is no value
+	IsFinalAnswer bool            `json:"is_final_answer"`
+	Stdout        string          `json:"stdout"`
+	Stderr        string          `json:"stderr"`
+	Error         *Error          `json:"error"` // nil if OK
+	Usage         Usage           `json:"usage"`
+	Policy        string          `json:"policy"` // digest, "sha256:…"
+	Guest         string          `json:"guest"`  // digest of the base guest, "sha256:…"
+
+	// Withheld is what the code tried to use and has no grant for, in the guest's words: good for suggestions, not for decisions.
+	Withheld []Withheld `json:"-"`
+}
+
+// An Error is an uncaught exception, a limit, or a crash.
+type Error struct {
+	Type      string `json:"type"` // class of the exception, LimitExceeded or GuestCrashed
+	Message   string `json:"message"`
+	Traceback string `json:"traceback"`       // Python's; after a crash, the interpreter's last words
+	Line      *int   `json:"line"`            // in the code, from 1; nil if unknown
+	Limit     string `json:"limit,omitempty"` // the key of [limits]
+
+	// Denied says that the exception was a denial which the code did not catch.
+	Denied bool `json:"-"`
+}
+
+// Error returns "ValueError: math domain error".
+func (e *Error) Error() string { return e.Type + ": " + e.Message }
+
+// Usage is what the run consumed.
+type Usage struct {
+	Fuel        int64   `json:"fuel"`         // loop iterations and function calls
+	WallMS      float64 `json:"wall_ms"`      // milliseconds
+	MemoryBytes int64   `json:"memory_bytes"` // size of the guest's linear memory at the end
+	HostCalls   int64   `json:"host_calls"`   // calls of capabilities, refused ones too
+}
+
+// Withheld is one thing that the code tried to use.
+type Withheld struct {
+	Kind string `json:"kind"` // import or call
+	Name string `json:"name"`
+}
+
+// Decode returns the value as package values represents it. Each call decodes anew.
+func (r *Result) Decode() (any, error) {
+	if r.Value == nil {
+		return nil, nil
+	}
+	return values.Decode(r.Value)
+}
+
+var errMalformed = errors.New("host: the guest sent a malformed result")
+
+// noticeRoom is what the notice that output was cut may take, which is not counted as output.
+const noticeRoom = kib
+
+// readResult reads what the guest says came of the run. An error means that it broke the ABI.
+func (h *Host) readResult(output []byte) (*Result, error) {
+	if len(output) > h.bounds.output {
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", errMalformed, len(output), h.bounds.output)
+	}
+	if !utf8.Valid(output) {
+		return nil, fmt.Errorf("%w: not UTF-8", errMalformed)
+	}
+	r := new(Result)
+	var guestError *json.RawMessage
+	err := readObject(output, map[string]any{
+		"ok": &r.OK, "value": &r.Value, "repr": &r.Repr, "is_final_answer": &r.IsFinalAnswer,
+		"stdout": &r.Stdout, "stderr": &r.Stderr, "error": &guestError, "withheld": &r.Withheld,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if guestError != nil {
+		if r.Error, err = readError(*guestError); err != nil {
+			return nil, err
+		}
+	}
+	if r.OK != (r.Error == nil) {
+		return nil, fmt.Errorf("%w: ok contradicts error", errMalformed)
+	}
+	if _, err := values.Decode(r.Value); err != nil {
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	if int64(len(r.Stdout)+len(r.Stderr)) > h.limits.Output+noticeRoom {
+		return nil, fmt.Errorf("%w: more output than limits.output", errMalformed)
+	}
+	if int64(len(r.Value)) > h.limits.Result {
+		return nil, fmt.Errorf("%w: a larger value than limits.result", errMalformed)
+	}
+	return r, nil
+}
+
+// limitsOfGuest are the limits that the guest itself may report as exceeded.
+var limitsOfGuest = map[string]bool{"host_calls": true, "result": true, "memory": true, "wall_time": true}
+
+func readError(data []byte) (*Error, error) {
+	e := new(Error)
+	var limit *string
+	err := readObject(data, map[string]any{
+		"type": &e.Type, "message": &e.Message, "traceback": &e.Traceback, "line": &e.Line, "denied": &e.Denied, "limit": &limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if limit != nil {
+		if !limitsOfGuest[*limit] {
+			return nil, fmt.Errorf("%w: unknown limit %.50q", errMalformed, *limit)
+		}
+		e.Limit = *limit
+	}
+	return e, nil
+}
+
+// readObject reads a JSON object that has exactly the given members, each once. Package json alone takes other
+// spellings, repeated and missing members, which would be as many ways to say two things at once.
+func readObject(data []byte, members map[string]any) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
+		return fmt.Errorf("%w: not an object", errMalformed)
+	}
+	seen := make(map[string]bool, len(members))
+	for decoder.More() {
+		token, err := decoder.Token()
+		if err != nil {
+			return fmt.Errorf("%w: %w", errMalformed, err)
+		}
+		name, _ := token.(string)
+		target, known := members[name]
+		if !known || seen[name] {
+			return fmt.Errorf("%w: unknown or repeated member %.50q", errMalformed, name)
+		}
+		seen[name] = true
+		if err := decoder.Decode(target); err != nil {
+			return fmt.Errorf("%w: %w", errMalformed, err)
+		}
+	}
+	if _, err := decoder.Token(); err != nil {
+		return fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	if len(bytes.TrimSpace(data[decoder.InputOffset():])) > 0 {
+		return fmt.Errorf("%w: more after its end", errMalformed)
+	}
+	if len(seen) != len(members) {
+		return fmt.Errorf("%w: a member is missing", errMalformed)
+	}
+	return nil
+}

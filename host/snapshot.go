@@ -1,0 +1,144 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/tetratelabs/wazero/api"
+
+	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/link"
+)
+
+// Between two calls, the whole state of a guest is its memory and its globals: nothing of it is on a stack. So it is
+// started once, and what it is then, its image, is what every session begins with: in a file that is mapped copy-on-write, a new
+// session takes memory only for what it changes. The image depends on the module, its files and its configuration, all of
+// which are in its name, and lies in the cache folder for the next process.
+
+// Starting the interpreter has limits of its own: what it takes is the guest's business, not the policy's.
+const (
+	bootTime = 60 * time.Second
+	bootFuel = 100_000_000_000
+)
+
+func (h *Host) imagePath(linkedDigest string) string {
+	return filepath.Join(h.cache.folder, "images", cacheKey([]byte(linkedDigest), []byte(h.guestDigest), h.configuration))
+}
+
+// fromCache finds the module and its image as an earlier host has left them.
+func (h *Host) fromCache(symbols []string) (*module, *image) {
+	if h.cache == nil || h.config.Linked != nil {
+		return nil, nil
+	}
+	m, err := loadModule(h.modulePath(h.cache.folder, symbols), symbols)
+	if err == nil {
+		var i *image
+		if i, err = loadImage(h.imagePath(m.linked), m.state); err == nil {
+			return m, i
+		}
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		h.logger.Warn("linking and starting the guest anew", "error", err)
+	}
+	return nil, nil
+}
+
+// makeImage starts the guest and keeps what it has become, for this host and for later ones.
+func (h *Host) makeImage(ctx context.Context, m *module, symbols []string) (*image, error) {
+	h.progress("boot")
+	memory, state, err := h.boot(ctx, m)
+	if err != nil {
+		return nil, err
+	}
+	if h.cache != nil {
+		i, err := saveImage(h.imagePath(m.linked), memory, state)
+		if err == nil && h.config.Linked == nil {
+			err = m.save(h.modulePath(h.cache.folder, symbols))
+		}
+		if err != nil {
+			h.logger.Warn("not keeping the started guest", "error", err)
+		}
+		if i != nil {
+			return i, nil
+		}
+	}
+	i, err := anonymousImage(memory, state)
+	if err != nil {
+		return nil, fmt.Errorf("host: the guest's image: %w", err)
+	}
+	return i, nil
+}
+
+// boot starts the guest and returns its memory and globals.
+func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint64, err error) {
+	in, err := h.compiled.instantiate(ctx, h.files, &guestMemory{initial: m.memory})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, in.close(context.WithoutCancel(ctx))) }()
+
+	ctx, cancel := h.deadline(ctx, bootTime)
+	defer cancel()
+	x := &execution{session: &Session{host: h, instance: in}, journal: journal{log: audit.Discard}}
+	for _, step := range []struct {
+		export string
+		input  []byte
+		check  func(output []byte) error
+	}{
+		{link.InitializeFunction, nil, func([]byte) error { return nil }},
+		{"configure", h.configuration, checkConfigured},
+	} {
+		output, _, err := in.run(x.context(ctx), step.export, step.input, bootFuel)
+		switch {
+		case err != nil && ctx.Err() != nil:
+			return nil, nil, fmt.Errorf("host: start guest: %w", context.Cause(ctx))
+		case err != nil:
+			h.logger.Error("guest did not start", "error", err, "stdio", in.stdio.take())
+			return nil, nil, fmt.Errorf("host: start guest: %s", crashText(err))
+		}
+		if err := step.check(output); err != nil {
+			return nil, nil, err
+		}
+	}
+	if state, err = readState(in.module, m.state); err != nil {
+		return nil, nil, err
+	}
+	view, ok := in.module.Memory().Read(0, in.module.Memory().Size())
+	if !ok {
+		return nil, nil, errors.New("host: start guest: its memory cannot be read")
+	}
+	return append([]byte(nil), view...), state, nil
+}
+
+// readState reads the values of a module's mutable globals.
+func readState(mod api.Module, globals int) ([]uint64, error) {
+	state := make([]uint64, globals)
+	for i := range state {
+		global := mod.ExportedGlobal(link.StateGlobal(i))
+		if global == nil {
+			return nil, errNoState(i)
+		}
+		state[i] = global.Get()
+	}
+	return state, nil
+}
+
+func setState(mod api.Module, state []uint64) error {
+	for i, value := range state {
+		global, ok := mod.ExportedGlobal(link.StateGlobal(i)).(api.MutableGlobal)
+		if !ok {
+			return errNoState(i)
+		}
+		global.Set(value)
+	}
+	return nil
+}
+
+func errNoState(i int) error {
+	return errors.New("host: the module lacks its global " + strconv.Itoa(i))
+}
