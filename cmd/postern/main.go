@@ -1,0 +1,106 @@
+// Command postern runs an agent's Python behind a policy. `postern help` lists what it can do.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// The exit codes, which scripts depend on.
+const (
+	exitOK       = 0
+	exitRaised   = 1  // the Python code raised
+	exitUsage    = 2  // bad usage or an invalid policy
+	exitDenied   = 3  // a denial that the code did not catch
+	exitLimit    = 4  // a limit of the policy
+	exitInternal = 70 // a fault that is not the code's
+)
+
+func main() {
+	// The second signal kills: a first one that is not heeded must not make the terminal useless.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	c := &cli{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	os.Exit(c.main(os.Args[1:]))
+}
+
+// cli is what a verb has to work with.
+type cli struct {
+	ctx            context.Context
+	stdin          io.Reader
+	stdout, stderr io.Writer
+}
+
+// A verb is one word of the command line. Its function gets the arguments after the word and returns the exit code.
+type verb struct {
+	name    string
+	summary string
+	run     func(c *cli, args []string) int
+}
+
+func verbs() []verb {
+	return []verb{
+		{"run", "run Python under a policy", (*cli).run},
+		{"policy", "check policies without running anything", (*cli).policy},
+		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
+		{"imports", "list what a module imports, against a policy", (*cli).imports},
+		{"version", "print versions and digests", (*cli).version},
+	}
+}
+
+func (c *cli) main(args []string) int {
+	if len(args) == 0 {
+		c.help(c.stderr)
+		return exitUsage
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		if len(args) > 1 {
+			return c.main([]string{args[1], "--help"})
+		}
+		c.help(c.stdout)
+		return exitOK
+	case "--version":
+		return c.version(args[1:])
+	}
+	return c.dispatch("", verbs(), args)
+}
+
+// dispatch runs the verb that args begin with; before is what was typed before it.
+func (c *cli) dispatch(before string, verbs []verb, args []string) int {
+	names := make([]string, len(verbs))
+	for i, v := range verbs {
+		if v.name == args[0] {
+			return v.run(c, args[1:])
+		}
+		names[i] = v.name
+	}
+	c.errorf("unknown command %q", before+args[0])
+	if name, ok := nearest(args[0], names); ok {
+		c.hintf("did you mean `postern %s%s`?", before, name)
+	} else {
+		c.hintf("`postern help` lists the commands")
+	}
+	return exitUsage
+}
+
+func (c *cli) help(w io.Writer) {
+	fmt.Fprint(w, `Postern runs an agent's Python in a sandbox that can reach what a policy grants, and nothing else.
+
+usage: postern COMMAND [ARGUMENTS]
+
+`)
+	for _, v := range verbs() {
+		fmt.Fprintf(w, "  %-10s %s\n", v.name, v.summary)
+	}
+	fmt.Fprint(w, `
+`+"`postern COMMAND --help`"+` explains a command.
+
+exit codes: 0 fine; 1 the Python code raised; 2 bad usage or invalid policy; 3 an uncaught denial; 4 a limit;
+70 an internal fault
+`)
+}

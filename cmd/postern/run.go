@@ -1,0 +1,205 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/postern-sandbox/postern/host"
+	"github.com/postern-sandbox/postern/policies"
+)
+
+// codeLimit bounds what is read as a program, in bytes.
+const codeLimit = 16 << 20
+
+func (c *cli) run(args []string) int {
+	f := c.newFlags("run [--policy F] [--json] [FILE | - | -c CODE]", `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
+default policy holds: it grants the math and json families, and imports that touch nothing.`)
+	policyPath := f.String("policy", "", "the policy `FILE`")
+	asJSON := f.Bool("json", false, "print one JSON object: value, output, error, usage, digests")
+	code := f.String("c", "", "run `CODE` instead of a file")
+	linked := f.String("guest", "", "run a `MODULE` that `postern link` wrote, if its imports are the policy's grants")
+	logger := f.logLevel()
+	rest, exit, ok := f.parse(args)
+	if !ok {
+		return exit
+	}
+	given := false
+	f.Visit(func(one *flag.Flag) { given = given || one.Name == "c" })
+
+	program, err := c.program(rest, *code, given)
+	if err != nil {
+		return c.fail(err)
+	}
+	log, err := logger()
+	if err != nil {
+		return c.fail(usageError("", "%v", err))
+	}
+	h, err := c.newHost(*policyPath, *linked, log)
+	if err != nil {
+		return c.fail(err)
+	}
+	result, err := execute(c, h, program)
+	if err = errors.Join(err, h.Close()); err != nil {
+		return c.fail(err)
+	}
+	if *asJSON {
+		err = writeJSON(c.stdout, result)
+	} else {
+		err = c.print(result)
+	}
+	if err != nil {
+		return c.fail(err)
+	}
+	return exitCode(result)
+}
+
+// A program is the code to run and what tracebacks call it.
+type program struct{ code, name string }
+
+func (c *cli) program(args []string, code string, inline bool) (program, error) {
+	const hint = "usage: postern run [--policy F] [--json] [FILE | - | -c CODE]"
+	switch {
+	case inline && len(args) > 0:
+		return program{}, usageError(hint, "-c CODE and a file are both given")
+	case inline:
+		return program{code, "<string>"}, nil
+	case len(args) == 0:
+		return program{}, usageError(hint, "nothing to run")
+	case len(args) > 1:
+		return program{}, usageError("the code cannot have arguments: put what it needs into it", "more than one file: %s", strings.Join(args, " "))
+	case args[0] == "-":
+		text, err := readProgram(c.stdin, "<stdin>")
+		return program{text, "<stdin>"}, err
+	}
+	file, err := os.Open(args[0])
+	if err != nil {
+		return program{}, usageError("", "%v", err)
+	}
+	defer file.Close()
+	text, err := readProgram(file, args[0])
+	return program{text, args[0]}, err
+}
+
+func readProgram(r io.Reader, name string) (string, error) {
+	text, err := io.ReadAll(io.LimitReader(r, codeLimit+1))
+	if err != nil {
+		return "", usageError("", "read %s: %v", name, err)
+	}
+	if len(text) > codeLimit {
+		return "", usageError("", "%s is larger than %d MiB", name, codeLimit>>20)
+	}
+	return string(text), nil
+}
+
+// newHost makes the host for a policy and says so when it takes long.
+func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Host, error) {
+	known, err := registry()
+	if err != nil {
+		return nil, err
+	}
+	policy, err := loadPolicy(policyPath, known)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range policy.Warnings {
+		log.Warn(w.Message, "policy", w.Position.String())
+	}
+	config := host.Config{Policy: policy, Capabilities: known, Logger: log}
+	if linkedPath != "" {
+		if config.Linked, err = os.ReadFile(linkedPath); err != nil {
+			return nil, usageError("", "%v", err)
+		}
+	}
+	done := c.progress(policy)
+	defer done()
+	h, err := host.New(c.ctx, config)
+	switch {
+	case errors.Is(err, host.ErrImports):
+		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
+	case errors.Is(err, host.ErrAudit):
+		return nil, &failure{err: err, code: exitInternal, hint: "name a folder that can be written as log in [audit], or `log = \"none\"` to keep no log"}
+	}
+	return h, err
+}
+
+// progress prints a line when what follows takes longer than a start from the cache does; done ends it.
+func (c *cli) progress(policy *policies.Policy) (done func()) {
+	begun := time.Now()
+	shown := make(chan bool, 1)
+	timer := time.AfterFunc(600*time.Millisecond, func() {
+		fmt.Fprintf(c.stderr, "postern: compiling the guest for policy %q (once for each set of grants) …\n", policy.Name)
+		shown <- true
+	})
+	return func() {
+		if timer.Stop() {
+			return
+		}
+		<-shown
+		fmt.Fprintf(c.stderr, "postern: compiled in %.1f s\n", time.Since(begun).Seconds())
+	}
+}
+
+func execute(c *cli, h *host.Host, p program) (*host.Result, error) {
+	session, err := h.NewSession(c.ctx)
+	if err != nil {
+		return nil, err
+	}
+	result, err := session.Exec(c.ctx, p.code, host.ExecOptions{Filename: p.name})
+	return result, errors.Join(err, session.Close())
+}
+
+func writeJSON(w io.Writer, v any) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// print does what python would: output to stdout and stderr, then the traceback.
+func (c *cli) print(r *host.Result) error {
+	if err := writeUntrusted(c.stdout, r.Stdout); err != nil {
+		return err
+	}
+	if err := writeUntrusted(c.stderr, r.Stderr); err != nil {
+		return err
+	}
+	if r.Error == nil {
+		return nil
+	}
+	text := r.Error.Traceback
+	if r.Error.Type == host.GuestCrashed || text == "" {
+		// Not Python's words but the host's, with the interpreter's last ones before them.
+		c.errorf("%s", visible(r.Error.Message))
+	}
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	if err := writeUntrusted(c.stderr, text); err != nil {
+		return err
+	}
+	if r.Error.Limit != "" {
+		c.hintf("raise %s in [limits] of the policy if the code needs more", r.Error.Limit)
+	}
+	return nil
+}
+
+func exitCode(r *host.Result) int {
+	switch {
+	case r.Error == nil:
+		return exitOK
+	case r.Error.Denied:
+		return exitDenied
+	case r.Error.Limit != "":
+		return exitLimit
+	case r.Error.Type == host.GuestCrashed:
+		return exitInternal
+	}
+	return exitRaised
+}
