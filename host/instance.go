@@ -18,8 +18,10 @@ type instance struct {
 	stdio  *tail
 	image  *image // nil for the one that is booted
 
-	module api.Module // nil until the guest is first entered, as is the meter
-	meter  *meter
+	module  api.Module // nil until the guest is first entered, as are the kernel and the meter
+	kernel  *kernel
+	meter   *meter
+	exports map[string]api.Function // those of module that were called
 
 	// Of the call that runs: its fuel, and whether the guest has got it.
 	fuel    int64
@@ -36,7 +38,7 @@ func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMe
 			err = fmt.Errorf("host: start guest: %v", r)
 		}
 	}()
-	in := &instance{stdio: new(tail), image: memory.image}
+	in := &instance{stdio: new(tail), image: memory.image, exports: make(map[string]api.Function)}
 	ctx = experimental.WithMemoryAllocator(ctx, &allocator{guest: memory})
 	// Everything else is wazero's default, which is deterministic and empty: no arguments, environment or
 	// stdin, a clock that does not tell the time, the same entropy each time.
@@ -75,9 +77,9 @@ func (in *instance) entered(ctx context.Context, mod api.Module) error {
 
 // run calls an export with an amount of fuel, and stops it when ctx ends. left is what is left of the fuel: negative if it
 // ran out. After an error the instance cannot be used any more.
-func (in *instance) run(ctx context.Context, export string, input []byte, fuel int64) (output []byte, left int64, err error) {
+func (in *instance) run(ctx context.Context, export string, input []byte, fuel int64, bound int) (output []byte, left int64, err error) {
 	in.fuel, in.started = fuel, false
-	output, err = in.enter(ctx, export, input)
+	output, err = in.enter(ctx, export, input, bound)
 	if !in.started {
 		return output, fuel, err
 	}
@@ -86,12 +88,15 @@ func (in *instance) run(ctx context.Context, export string, input []byte, fuel i
 
 var errNotUnderstood = errors.New("host: the guest did not understand the request")
 
-// enter calls an export and returns its output.
-// Output is at most as large as the kernel's memory; the caller bounds it further.
-func (in *instance) enter(ctx context.Context, export string, input []byte) ([]byte, error) {
-	// Extism begins each call with the kernel's reset, and prints to stdout when that fails.
+// enter calls an export and returns its output, of at most bound bytes. The first call is Extism's own: before it,
+// nobody knows the modules.
+func (in *instance) enter(ctx context.Context, export string, input []byte, bound int) ([]byte, error) {
+	// Each call begins with the kernel's reset. When that fails, Extism prints to stdout: better not to begin.
 	if _, err := checkKernel(in.plugin.Memory()); err != nil {
 		return nil, err
+	}
+	if in.module != nil && in.kernel != nil {
+		return in.drive(ctx, export, input, bound)
 	}
 	code, output, err := in.plugin.CallWithContext(ctx, export, input)
 	switch {
@@ -103,6 +108,8 @@ func (in *instance) enter(ctx context.Context, export string, input []byte) ([]b
 		return nil, errors.New("host: the guest was never entered")
 	case in.module.IsClosed():
 		return nil, errors.New("host: the guest exited")
+	case len(output) > bound:
+		return nil, fmt.Errorf("%w: %d bytes, more than %d", errMalformed, len(output), bound)
 	}
 	return output, nil
 }

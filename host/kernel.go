@@ -27,6 +27,7 @@ import (
 // metered, so such a walk could never be stopped.
 const (
 	kernelPosition = 9
+	kernelOutput   = 49
 	kernelBlocks   = 65
 	blockHeader    = 12
 
@@ -74,7 +75,10 @@ type kernelGuard struct {
 	bound uint64
 }
 
-func (g kernelGuard) Before(_ context.Context, mod api.Module, def api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
+func (g kernelGuard) Before(ctx context.Context, mod api.Module, def api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
+	if x := executionOf(ctx); x != nil && x.session.instance.kernel == nil {
+		x.session.instance.kernel = &kernel{Module: mod, functions: make(map[string]api.Function)}
+	}
 	position, err := checkKernel(mod.Memory())
 	if err != nil {
 		panic(err)

@@ -34,7 +34,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 	ctx, cancel := s.host.deadline(ctx, limits.WallTime)
 	defer cancel()
 
-	output, left, err := s.instance.run(x.context(ctx), entry, request, limits.Fuel)
+	output, left, err := s.instance.run(x.context(ctx), entry, request, limits.Fuel, s.host.bounds.output)
 	usage := Usage{
 		Fuel:        limits.Fuel - max(left, 0),
 		WallMS:      math.Round(time.Since(started).Seconds()*1e6) / 1e3,

@@ -93,7 +93,7 @@ func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint
 		{link.InitializeFunction, nil, func([]byte) error { return nil }},
 		{"configure", h.configuration, checkConfigured},
 	} {
-		output, _, err := in.run(x.context(ctx), step.export, step.input, bootFuel)
+		output, _, err := in.run(x.context(ctx), step.export, step.input, bootFuel, h.bounds.output)
 		switch {
 		case err != nil && ctx.Err() != nil:
 			return nil, nil, fmt.Errorf("host: start guest: %w", context.Cause(ctx))
