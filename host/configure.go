@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -23,6 +24,10 @@ type configuration struct {
 	Imports    []string       `json:"imports"`
 	Limits     guestLimits    `json:"limits"`
 	Families   []configFamily `json:"families"`
+
+	// For hints alone: what could be granted or authorised, and is not.
+	Ungranted []string `json:"ungranted"` // families
+	Modules   []string `json:"modules"`   // all that the guest has
 }
 
 type guestLimits struct {
@@ -67,6 +72,20 @@ func (h *Host) configure() ([]byte, error) {
 			return nil, err
 		}
 		c.Families = append(c.Families, described)
+	}
+	c.Ungranted, c.Modules = []string{}, []string{}
+	for _, family := range h.config.Capabilities.Families() {
+		if !slices.ContainsFunc(h.policy.Grants, func(g policies.Grant) bool { return g.Family == family.Name }) {
+			c.Ungranted = append(c.Ungranted, family.Name)
+		}
+	}
+	slices.Sort(c.Ungranted)
+	if h.config.Guest.Modules != nil {
+		modules, err := h.config.Guest.Modules()
+		if err != nil {
+			return nil, fmt.Errorf("host: the guest's modules: %w", err)
+		}
+		c.Modules = modules
 	}
 	return encodeJSON(c)
 }

@@ -3,8 +3,12 @@
 // A [Host] is one policy made ready to run: the guest linked to exactly the policy's grants, compiled once.
 // A [Session] is one interpreter with its state: code runs in it with [Session.Exec], one piece after the other.
 //
-//	h, err := host.New(ctx, host.Config{Policy: policy, Capabilities: registry, Guest: guest})
+//	registry, err := capabilities.NewRegistry(math.Family(), json.Family())
+//	policy, err := policies.Parse("policy.toml", text, policies.Vocabulary{Families: registry.Functions()})
+//	h, err := host.New(ctx, host.Config{Policy: policy, Capabilities: registry})
+//	defer h.Close()
 //	s, err := h.NewSession(ctx)
+//	defer s.Close()
 //	result, err := s.Exec(ctx, "1 + 1", host.ExecOptions{})
 //
 // # What contains the guest
@@ -24,7 +28,8 @@
 //
 // # Limits
 //
-// Each limit of the policy begins anew with each Exec, Set and Call. Fuel and wall_time end the session when they
-// are exceeded, because the guest stops wherever it is. Fuel is counted by the linked module itself, and handed out in
+// Each limit of the policy begins anew with each Exec, Set and Call. When wall_time is over, the guest is asked to stop: Python code
+// sees a TimeoutError, and the session can be used again. A guest that does not heed it within a quarter of a second, and one that runs
+// out of fuel, is stopped wherever it is, and its session is lost. Fuel is counted by the linked module itself, and handed out in
 // slices of about a millisecond; at a deadline there is no next slice.
 package host

@@ -15,6 +15,9 @@ var (
 	// ErrTooLarge says that code, variables or arguments exceed what one call may carry (16 MiB encoded).
 	ErrTooLarge = errors.New("host: input too large")
 
+	// ErrNotUTF8 says that code or its file name is not text in UTF-8.
+	ErrNotUTF8 = errors.New("host: the code or its file name is not UTF-8")
+
 	// ErrAudit says that the audit log did not take a record. What it would have recorded was not done, or,
 	// for the end of an exec, is not reported.
 	ErrAudit = errors.New("host: the audit log failed")

@@ -31,7 +31,7 @@ type Config struct {
 	// whoever made it: link it yourself or compare its digest.
 	Linked []byte
 
-	// Cache is the folder of compiled code. Empty means the folder "postern" in the user's cache folder, and
+	// Cache is the folder of compiled code, linked modules and images of started guests. It may be deleted at any time. Empty means the folder "postern" in the user's cache folder, and
 	// NoCache none. It is created for its owner only; one that cannot be used is reported to the
 	// logger and done without. Whoever can write there can run code in this process.
 	Cache string
@@ -40,8 +40,8 @@ type Config struct {
 	// at level Info each audit record. Nil means none. Nothing that it gets replaces the audit log.
 	Logger hclog.Logger
 
-	// Audit takes the records of all sessions. It is not closed with the host. Nil means the log that the policy
-	// names, which is.
+	// Audit takes the records of all sessions, and stays open when the host is closed. Nil means the log that the policy
+	// names; that one is closed with the host.
 	Audit audit.Log
 
 	// Progress, if not nil, is called by New when a stage begins: "link", "check", "compile", "boot".
@@ -60,6 +60,9 @@ type Guest struct {
 	// Files returns the file system that the guest sees as "/", read-only, cut down to what the modules of
 	// a policy need. It must be safe for concurrent use and must not lead out of memory. Nil means no files.
 	Files func(imports []string) (fs.FS, error)
+
+	// Modules returns the names of the modules that a policy could let code import, for hints. Nil means that nobody knows.
+	Modules func() ([]string, error)
 }
 
 // A Host is one policy made ready to run. It is safe for concurrent use, and so are its sessions each on its own.
@@ -107,7 +110,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		h.logger = hclog.NewNullLogger()
 	}
 	if h.config.Guest.Wasm == nil && h.config.Guest.Files == nil {
-		h.config.Guest = Guest{Wasm: guest.Wasm, Digest: guest.Digest(), Files: guest.Files}
+		h.config.Guest = Guest{Wasm: guest.Wasm, Digest: guest.Digest(), Files: guest.Files, Modules: guest.Modules}
 	}
 	h.limits = h.policy.Limits.WithDefaults()
 	h.bounds = boundsOf(h.limits)

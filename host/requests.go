@@ -12,7 +12,7 @@ import (
 
 func execRequest(code string, options ExecOptions) ([]byte, error) {
 	if !utf8.ValidString(code) || !utf8.ValidString(options.Filename) {
-		return nil, errors.New("host: the code or its file name is not UTF-8")
+		return nil, ErrNotUTF8
 	}
 	return encodeJSON(struct {
 		Code     string `json:"code"`

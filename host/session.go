@@ -69,8 +69,8 @@ func (s *Session) Lost() bool { return s.lost.Load() }
 
 // Exec runs Python code. The result's value is that of the last statement, if it is an expression.
 //
-// When ctx ends first, the guest is stopped, the session is lost, and the error is ctx's. The policy's limits, wall_time
-// too, make no error but a result.
+// When ctx ends first, the guest is asked to stop and then stopped, and the error is ctx's. The policy's limits, wall_time
+// too, make no error but a result. [Session.Lost] tells whether the session can still be used.
 func (s *Session) Exec(ctx context.Context, code string, options ExecOptions) (*Result, error) {
 	request, err := execRequest(code, options)
 	if err != nil {
@@ -177,7 +177,10 @@ func (x *execution) recordEnd(result *Result, err error) error {
 			r.Error, r.Detail = "Canceled", err.Error()
 			return
 		case result.Error != nil:
-			r.Error, r.Detail, r.Limit = result.Error.Type, result.Error.Message, result.Error.Limit
+			r.Error, r.Limit = result.Error.Type, result.Error.Limit
+			if x.journal.full { // the code chooses the words, and may put data into them
+				r.Detail = result.Error.Message
+			}
 		}
 		r.Usage = (*audit.Usage)(&result.Usage)
 		r.Duration = time.Duration(result.Usage.WallMS * float64(time.Millisecond))

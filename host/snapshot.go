@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -38,7 +40,10 @@ func (h *Host) fromCache(symbols []string) (*module, *image) {
 	m, err := loadModule(h.modulePath(h.cache.folder, symbols), symbols)
 	if err == nil {
 		var i *image
-		if i, err = loadImage(h.imagePath(m.linked), m.state); err == nil {
+		path := h.imagePath(m.linked)
+		if i, err = loadImage(path, m.state); err == nil {
+			now := time.Now()
+			os.Chtimes(path, now, now) // for pruneImages; if it fails, the image is made again some day
 			return m, i
 		}
 	}
@@ -56,6 +61,7 @@ func (h *Host) makeImage(ctx context.Context, m *module, symbols []string) (*ima
 		return nil, err
 	}
 	if h.cache != nil {
+		pruneImages(filepath.Dir(h.imagePath(m.linked)))
 		i, err := saveImage(h.imagePath(m.linked), memory, state)
 		if err == nil && h.config.Linked == nil {
 			err = m.save(h.modulePath(h.cache.folder, symbols))
@@ -72,6 +78,28 @@ func (h *Host) makeImage(ctx context.Context, m *module, symbols []string) (*ima
 		return nil, fmt.Errorf("host: the guest's image: %w", err)
 	}
 	return i, nil
+}
+
+// imagesKept is how many images stay in the cache: one for each policy, with its name, path and settings, that is in use.
+const imagesKept = 32
+
+// pruneImages makes room for one more image by removing those that were not used for longest. Sessions that have one mapped
+// keep it. What cannot be removed stays.
+func pruneImages(folder string) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return
+	}
+	var images []fs.FileInfo
+	for _, entry := range entries {
+		if info, err := entry.Info(); err == nil && info.Mode().IsRegular() {
+			images = append(images, info)
+		}
+	}
+	slices.SortFunc(images, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
+	for _, image := range images[min(len(images), imagesKept-1):] {
+		os.Remove(filepath.Join(folder, image.Name()))
+	}
 }
 
 // boot starts the guest and returns its memory and globals.

@@ -1,10 +1,12 @@
 package host_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/postern-sandbox/postern/host"
 )
@@ -94,5 +96,37 @@ func TestSessionsBeginAlikeAndShareNothing(t *testing.T) {
 	}
 	if r := exec(t, session(t, h), "get x"); string(r.Value) == "1" {
 		t.Errorf("in a later one: %+v", r)
+	}
+}
+
+func TestOldImagesAreRemoved(t *testing.T) {
+	cache := t.TempDir()
+	if err := os.Chmod(cache, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	images := filepath.Join(cache, "images")
+	if err := os.Mkdir(images, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		name := filepath.Join(images, fmt.Sprint(i))
+		if err := os.WriteFile(name, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		used := time.Now().Add(-time.Duration(i+1) * time.Hour)
+		if err := os.Chtimes(name, used, used); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stages(t, cache)
+	entries, err := os.ReadDir(images)
+	if err != nil || len(entries) != 32 {
+		t.Fatalf("%d images, %v", len(entries), err)
+	}
+	if _, err := os.Stat(filepath.Join(images, "0")); err != nil {
+		t.Errorf("the newest: %v", err)
+	}
+	if _, err := os.Stat(filepath.Join(images, "39")); err == nil {
+		t.Error("the oldest is still there")
 	}
 }

@@ -7,8 +7,8 @@ import (
 )
 
 // baseImports are the modules that may be imported when a policy does not say
-// which. They compute: none of them reaches the interpreter's inside, starts
-// threads for its own sake or is about a system that is not there.
+// which. They compute, or say what happened: none of them is there to reach the
+// interpreter's inside, and none is about a system that is not there.
 //
 // Left out on purpose: math and json, because those names are capability
 // families, and "import math" is then the granted functions; os, sys,
@@ -21,13 +21,14 @@ import (
 // stronger or weaker for it); queue, for the sake of searches;
 // and __future__, which many programs begin with.
 var baseImports = []string{
-	"__future__", "abc", "array", "base64", "binascii", "bisect", "calendar",
+	"__future__", "abc", "array", "asyncio", "base64", "binascii", "bisect", "calendar",
 	"cmath", "collections", "contextlib", "copy", "csv", "dataclasses",
 	"datetime", "decimal", "difflib", "enum", "fractions", "functools",
 	"graphlib", "hashlib", "heapq", "hmac", "html", "io", "ipaddress",
-	"itertools", "numbers", "operator", "pprint", "queue", "random", "re",
-	"statistics", "string", "struct", "textwrap", "time", "types", "typing",
-	"unicodedata", "uuid", "zoneinfo",
+	"itertools", "logging", "numbers", "operator", "pprint", "queue", "random", "re",
+	"statistics", "string", "struct", "textwrap", "time", "tomllib", "traceback",
+	"types", "typing", "unicodedata", "urllib.parse", "uuid", "warnings", "weakref",
+	"zoneinfo",
 }
 
 // DefaultImports returns the modules that may be imported under a policy

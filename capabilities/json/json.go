@@ -40,7 +40,7 @@ func Family() capabilities.Family {
 func refuseFunctions(function string, args capabilities.Arguments, options ...string) error {
 	for _, name := range options {
 		if v := args.Get(name); v != nil {
-			return capabilities.Raise("TypeError", "%s() option '%s' is not available here: a Python function or class cannot cross to the host",
+			return capabilities.Raise("TypeError", "%s() option '%s' is not available here: a Python function or class cannot cross to the host; convert the values first, for example with str()",
 				function, name)
 		}
 	}

@@ -43,7 +43,7 @@ func TestFunctionsCannotCross(t *testing.T) {
 	} {
 		for _, option := range options {
 			_, err := call(t, name, "1", values.Keyword{Name: option, Value: function})
-			want := "TypeError: " + name + "() option '" + option + "' is not available here: a Python function or class cannot cross to the host"
+			want := "TypeError: " + name + "() option '" + option + "' is not available here: a Python function or class cannot cross to the host; convert the values first, for example with str()"
 			if raises(err) != want {
 				t.Errorf("%s %s: %v", name, option, err)
 			}

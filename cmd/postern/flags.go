@@ -34,8 +34,13 @@ func (f *flags) parse(args []string) (rest []string, code int, ok bool) {
 			f.help()
 			return nil, exitOK, false
 		case err != nil:
-			f.cli.errorf("%s", strings.TrimPrefix(err.Error(), "flag "))
+			f.cli.errorf("%s", strings.Replace(strings.TrimPrefix(err.Error(), "flag "), "provided but not defined: -", "unknown flag --", 1))
 			f.cli.hintf("usage: postern %s", f.Name())
+			return nil, exitUsage, false
+		}
+		if empty, found := f.emptyPath(); found {
+			f.cli.errorf("--%s is empty", empty)
+			f.cli.hintf("without --%s, `postern help %s` says what holds", empty, strings.Fields(f.Name())[0])
 			return nil, exitUsage, false
 		}
 		consumed := len(args) - f.NArg()
@@ -45,6 +50,16 @@ func (f *flags) parse(args []string) (rest []string, code int, ok bool) {
 		rest = append(rest, f.Arg(0))
 		args = f.Args()[1:]
 	}
+}
+
+// emptyPath finds a flag that names a file and was given as "", as by a variable that is not set. It must not mean the default.
+func (f *flags) emptyPath() (name string, found bool) {
+	f.Visit(func(one *flag.Flag) {
+		if one.Name != "c" && one.Value.String() == "" {
+			name, found = one.Name, true
+		}
+	})
+	return name, found
 }
 
 func (f *flags) help() {

@@ -18,6 +18,8 @@ const (
 	exitDenied   = 3  // a denial that the code did not catch
 	exitLimit    = 4  // a limit of the policy
 	exitInternal = 70 // a fault that is not the code's
+
+	exitInterrupted = 130 // by Ctrl-C or SIGTERM, as shells count it
 )
 
 func main() {
@@ -101,6 +103,7 @@ usage: postern COMMAND [ARGUMENTS]
 `+"`postern COMMAND --help`"+` explains a command.
 
 exit codes: 0 fine; 1 the Python code raised; 2 bad usage or invalid policy; 3 an uncaught denial; 4 a limit;
-70 an internal fault
+70 an internal fault; 130 interrupted. 3 and 4 are told by what the code raised: information, not proof. `+"`imports`"+` exits with 3 for an import that
+is not granted.
 `)
 }

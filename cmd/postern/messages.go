@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -29,6 +30,9 @@ func (c *cli) fail(err error) int {
 		return failure.code
 	}
 	c.errorf("%v", err)
+	if errors.Is(err, context.Canceled) || c.ctx.Err() != nil {
+		return exitInterrupted
+	}
 	return exitInternal
 }
 

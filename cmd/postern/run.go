@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -21,7 +22,8 @@ const codeLimit = 16 << 20
 
 func (c *cli) run(args []string) int {
 	f := c.newFlags("run [--policy F] [--json] [FILE | - | -c CODE]", `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
-default policy holds: it grants the math and json families, and imports that touch nothing.`)
+default policy holds: it grants the math and json families, and imports that touch nothing. As with python, values are not printed unless the
+code prints them; --json has the value of the last expression, or of final_answer(x).`)
 	policyPath := f.String("policy", "", "the policy `FILE`")
 	asJSON := f.Bool("json", false, "print one JSON object: value, output, error, usage, digests")
 	code := f.String("c", "", "run `CODE` instead of a file")
@@ -96,6 +98,9 @@ func readProgram(r io.Reader, name string) (string, error) {
 	if len(text) > codeLimit {
 		return "", usageError("", "%s is larger than %d MiB", name, codeLimit>>20)
 	}
+	if !utf8.Valid(text) {
+		return "", usageError("save it as UTF-8", "%s is not UTF-8", name)
+	}
 	return string(text), nil
 }
 
@@ -135,7 +140,7 @@ func (c *cli) progress(policy *policies.Policy) (done func()) {
 	begun := time.Now()
 	shown := make(chan bool, 1)
 	timer := time.AfterFunc(600*time.Millisecond, func() {
-		fmt.Fprintf(c.stderr, "postern: compiling the guest for policy %q (once for each set of grants) …\n", policy.Name)
+		fmt.Fprintf(c.stderr, "postern: preparing the guest for policy %q; the next run starts from the cache …\n", policy.Name)
 		shown <- true
 	})
 	return func() {
@@ -143,7 +148,7 @@ func (c *cli) progress(policy *policies.Policy) (done func()) {
 			return
 		}
 		<-shown
-		fmt.Fprintf(c.stderr, "postern: compiled in %.1f s\n", time.Since(begun).Seconds())
+		fmt.Fprintf(c.stderr, "postern: ready in %.1f s\n", time.Since(begun).Seconds())
 	}
 }
 

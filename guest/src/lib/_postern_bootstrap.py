@@ -31,6 +31,8 @@ _parents = set()  # packages on the way to an authorised module
 _families = {}  # name → the module made of host functions
 _sources = {}  # the names of the agent's files, oldest first; linecache has their lines
 _withheld = []
+_ungranted = ()  # families that the policy could grant
+_guest_modules = ()  # modules that the policy could authorise
 
 
 class Interrupt(BaseException):
@@ -89,12 +91,15 @@ def _import_refusal(name):
     error = ImportError(f"import of {name!r} is not authorized by policy {_policy_name!r}", name=name)
     error.denied = True
     top = name.partition(".")[0]
-    if top in sys.stdlib_module_names:
-        error.add_note(f"hint: add {name!r} to imports of [python]{_in_policy()}; not every module exists in this guest")
+    if top in _ungranted:
+        # Not "add it to imports": the module of that name would do the same with nobody looking.
+        error.add_note(f"hint: to grant it, add [grant.{top}] with the functions that are needed{_in_policy()}")
     elif top in _families:
         error.add_note(f"hint: {top!r} is a granted family; its functions are members of {top!r} itself")
+    elif name in _guest_modules:
+        error.add_note(f"hint: to authorise it, add {name!r} to imports of [python]{_in_policy()}")
     else:
-        error.add_note(f"hint: {top!r} is not part of this guest; importable: {', '.join(importable())}")
+        error.add_note(f"hint: this sandbox does not have {name!r}; importable: {', '.join(importable())}")
     return error
 
 
@@ -104,6 +109,8 @@ def importable():
 
 
 def _in_policy():
+    if _policy_path.startswith("("):  # the one that is built in
+        return " in a policy of your own"
     return f" in {_policy_path}" if _policy_path else ""
 
 
@@ -258,9 +265,11 @@ def _agent_builtins():
 
 def configure(config):
     """Take the configuration (docs/abi.md). Called once, before any code of the agent."""
-    global _policy_name, _policy_path
+    global _policy_name, _policy_path, _ungranted, _guest_modules
     _policy_name = config.get("policy", _policy_name)
     _policy_path = config.get("policy_path", _policy_path)
+    _ungranted = frozenset(config.get("ungranted", ()))
+    _guest_modules = frozenset(config.get("modules", ()))
     for name in config.get("imports", ()):
         _modules.add(name)
         while "." in name:
