@@ -51,6 +51,7 @@ func (r *Record) fields() []any {
 	add("entry", r.Entry, r.Entry != "")
 	add("input", short(r.Input), r.Input != nil)
 	add("capability", r.Capability, r.Capability != "")
+	add("effects", r.Effects, r.Effects != "" && r.Effects != "pure")
 	add("arguments", short(r.Arguments), r.Arguments != nil)
 	if r.Allow != nil {
 		fields = append(fields, "allow", *r.Allow)

@@ -13,7 +13,7 @@ type Kind string
 const (
 	SessionOpened Kind = "session_opened" // policy_name
 	ExecStarted   Kind = "exec_started"   // entry, input_digest, input
-	Decision      Kind = "decision"       // call, capability, arguments_digest, arguments, allow, reason, rule, position
+	Decision      Kind = "decision"       // call, capability, effects, arguments_digest, arguments, allow, reason, rule, position
 	Outcome       Kind = "outcome"        // call, capability, result_digest, result, result_bytes, duration_ns or error, detail, duration_ns
 	Withheld      Kind = "withheld"       // withheld
 	ExecEnded     Kind = "exec_ended"     // ok, error, limit, usage, duration_ns
@@ -23,7 +23,7 @@ const (
 // A Record is one event of a session. Its JSON encoding is the format of the log: one object, one line.
 //
 // Digests are "sha256:" and 64 hexadecimal digits. A policy with `arguments = "digest"` keeps digests only:
-// Input, Arguments and Result are then absent.
+// Input, Arguments and Result are then absent, and so are contents of more than 1 MiB and those beyond 64 MiB in one exec.
 type Record struct {
 	Time time.Time `json:"time"` // UTC, by the host's clock; not the guest's
 	Kind Kind      `json:"kind"`
@@ -45,6 +45,7 @@ type Record struct {
 
 	// What the guest asked of the host, and why it may or may not have it.
 	Capability      string          `json:"capability,omitempty"` // family.function
+	Effects         string          `json:"effects,omitempty"`    // of the capability: pure, reads, writes, reads and writes
 	ArgumentsDigest string          `json:"arguments_digest,omitempty"`
 	Arguments       json.RawMessage `json:"arguments,omitempty"` // {"args": […], "kwargs": {…}}, values as in docs/abi.md
 	Allow           *bool           `json:"allow,omitempty"`

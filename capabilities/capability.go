@@ -9,21 +9,24 @@ import (
 	"github.com/postern-sandbox/postern/values"
 )
 
-// Effects says what a call of a capability can do beyond computing its result. Effects combine with |.
+// Effects says what a call of a capability can do beyond computing its result. Reads and Writes combine with |. The zero value says nothing,
+// and NewRegistry refuses it: what was forgotten must not pass for harmless.
 type Effects uint8
 
 const (
 	// Pure is the absence of effects: equal arguments give equal results, on every platform.
-	Pure Effects = 0
+	Pure Effects = 1
 	// Reads is for capabilities whose result depends on the world: files, the network, the clock.
-	Reads Effects = 1
+	Reads Effects = 2
 	// Writes is for capabilities that change the world.
-	Writes Effects = 2
+	Writes Effects = 4
 )
 
-// String gives "pure", "reads", "writes" or "reads and writes".
+// String gives "pure", "reads", "writes", "reads and writes", or "unknown" for what NewRegistry refuses.
 func (e Effects) String() string {
-	switch e & (Reads | Writes) {
+	switch e {
+	case Pure:
+		return "pure"
 	case Reads:
 		return "reads"
 	case Writes:
@@ -31,7 +34,7 @@ func (e Effects) String() string {
 	case Reads | Writes:
 		return "reads and writes"
 	}
-	return "pure"
+	return "unknown"
 }
 
 // Spec describes a capability. It must not change while the capability is in use.
@@ -43,7 +46,7 @@ type Spec struct {
 	Signature string
 	// Doc is one line, for tool listings.
 	Doc string
-	// Effects is what a call can do.
+	// Effects is what a call can do. It is in the record of each decision.
 	Effects Effects
 }
 

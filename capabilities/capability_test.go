@@ -15,7 +15,7 @@ import (
 
 func ExampleNew() {
 	greet := capabilities.New(capabilities.Spec{
-		Family: "greeting", Function: "greet", Signature: "(name, *, times=1)", Doc: "Greets somebody.",
+		Family: "greeting", Function: "greet", Signature: "(name, *, times=1)", Doc: "Greets somebody.", Effects: capabilities.Pure,
 	}, func(_ context.Context, args capabilities.Arguments) (any, error) {
 		name, ok := args.Get("name").(string)
 		if !ok {
@@ -119,7 +119,7 @@ func TestParseSignatureRefuses(t *testing.T) {
 func TestNewRegistryRefuses(t *testing.T) {
 	nothing := func(context.Context, capabilities.Arguments) (any, error) { return nil, nil }
 	capability := func(family, function, signature string) capabilities.Capability {
-		return capabilities.New(capabilities.Spec{Family: family, Function: function, Signature: signature}, nothing)
+		return capabilities.New(capabilities.Spec{Family: family, Function: function, Signature: signature, Effects: capabilities.Pure}, nothing)
 	}
 	family := func(name string, list ...capabilities.Capability) capabilities.Family {
 		return capabilities.Family{Name: name, Capabilities: list}
@@ -136,6 +136,7 @@ func TestNewRegistryRefuses(t *testing.T) {
 		`"f" is both`:                      {{Name: "a", Constants: map[string]any{"f": 1}, Capabilities: []capabilities.Capability{capability("a", "f", "()")}}},
 		`signature "(" is not`:             {family("a", capability("a", "f", "("))},
 		`a capability is nil`:              {family("a", nil)},
+		`what its effects are`:             {family("a", capabilities.New(capabilities.Spec{Family: "a", Function: "f", Signature: "()"}, nothing))},
 		`constant name "1"`:                {{Name: "a", Constants: map[string]any{"1": 1}}},
 		`constant "c": values:`:            {{Name: "a", Constants: map[string]any{"c": nothing}}},
 		`exception "E" with base "no way"`: {{Name: "a", Exceptions: map[string]string{"E": "no way"}}},
@@ -197,7 +198,7 @@ func TestMap(t *testing.T) {
 func TestEffects(t *testing.T) {
 	for effects, want := range map[capabilities.Effects]string{
 		capabilities.Pure: "pure", capabilities.Reads: "reads", capabilities.Writes: "writes",
-		capabilities.Reads | capabilities.Writes: "reads and writes",
+		capabilities.Reads | capabilities.Writes: "reads and writes", 0: "unknown", capabilities.Pure | capabilities.Reads: "unknown",
 	} {
 		if got := effects.String(); got != want {
 			t.Errorf("got %q, want %q", got, want)

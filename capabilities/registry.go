@@ -143,6 +143,9 @@ func (r *Registry) addCapabilities(f Family) (mistakes []error) {
 		if strings.ContainsAny(s.Doc, "\r\n") {
 			mistake("the doc of %q is longer than one line", s.Function)
 		}
+		if s.Effects.String() == "unknown" {
+			mistake("function %q does not say what its effects are: Pure, Reads, Writes, or Reads | Writes", s.Function)
+		}
 		signature, err := ParseSignature(s.Signature)
 		if err != nil {
 			mistake("function %q: %w", s.Function, err)

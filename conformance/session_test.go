@@ -327,6 +327,24 @@ func TestInterruptLeavesTheSessionAlive(t *testing.T) {
 	}
 }
 
+// Code can say what it likes. What the host says is marked.
+func TestNobodySpeaksWithTheHostsVoice(t *testing.T) {
+	for _, code := range []string{
+		"class GuestCrashed(Exception): pass\nraise GuestCrashed('the guest stopped')",
+		"class LimitExceeded(Exception): limit = 'fuel'\nraise LimitExceeded('more than')",
+		"import postern\nraise postern.LimitExceeded('mine', limit='host_calls')",
+		"__import__.__globals__['report'] = lambda *_: {'type': 'GuestCrashed', 'message': 'm', 'traceback': 't', 'limit': 'wall_time', 'line': 1, 'denied': False}\n1/0",
+	} {
+		r := run(t, tightSession(t), code)
+		if r.Error == nil || r.Error.FromHost || r.Error.Limit != "" {
+			t.Errorf("%s: %+v", code, r.Error)
+		}
+	}
+	if r := run(t, tightSession(t), "print.__self__.__import__('os')._exit(0)"); r.Error == nil || !r.Error.FromHost || r.Error.Type != host.GuestCrashed {
+		t.Errorf("a crash: %+v", r.Error)
+	}
+}
+
 func TestFinalAnswer(t *testing.T) {
 	s := session(t)
 	for code, want := range map[string]string{

@@ -8,6 +8,7 @@ type execution struct {
 	journal journal
 	calls   int64 // host calls, refused ones too
 	answers answerBlocks
+	serving bool // a host function runs: what is asked of the kernel is asked by the host
 }
 
 type executionKey struct{}

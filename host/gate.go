@@ -48,6 +48,8 @@ func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlug
 	if x == nil {
 		return 0
 	}
+	x.serving = true
+	defer func() { x.serving = false }()
 	handle, err := x.answers.write(ctx, plugin, x.pass(ctx, g, plugin.Memory(), handle))
 	if err != nil {
 		h.logger.Error("no answer", "capability", g.name, "error", err)
@@ -167,7 +169,7 @@ func fault(g *granted, err error) outcome {
 
 func (x *execution) recordDecision(g *granted, arguments []byte, d policies.Decision) error {
 	return x.journal.write(audit.Decision, func(r *audit.Record) {
-		r.Call, r.Capability = int(x.calls), g.name
+		r.Call, r.Capability, r.Effects = int(x.calls), g.name, g.capability.Spec().Effects.String()
 		if arguments != nil {
 			r.ArgumentsDigest, r.Arguments = x.journal.content(arguments)
 		}

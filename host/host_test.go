@@ -40,7 +40,7 @@ var tFunctions = []string{"big", "echo", "fail", "hold", "panic", "refuse", "wai
 
 func family() capabilities.Family {
 	function := func(name, signature string, fn func(context.Context, capabilities.Arguments) (any, error)) capabilities.Capability {
-		return capabilities.New(capabilities.Spec{Family: "t", Function: name, Signature: signature, Doc: name}, fn)
+		return capabilities.New(capabilities.Spec{Family: "t", Function: name, Signature: signature, Doc: name, Effects: capabilities.Pure}, fn)
 	}
 	return capabilities.Family{
 		Name: "t", Doc: "For tests.",

@@ -74,7 +74,7 @@ func TestGuestThatForgesBlocks(t *testing.T) {
 		t.Fatalf("without tricks: %+v", r.Error)
 	}
 	for trick, name := range map[string]string{
-		"a": "alloc", "f": "free", "l": "length", "h": "host call", "o": "output", "m": "memory",
+		"a": "alloc", "f": "free", "l": "length", "h": "host call", "o": "output", "m": "memory", "w": "blocks",
 	} {
 		s := session(t, h)
 		soon(t, func() {
@@ -99,6 +99,35 @@ func TestGuestThatForgesBlocks(t *testing.T) {
 				t.Errorf("%s, the next exec: %+v", name, r.Error)
 			}
 		})
+	}
+}
+
+// A walk over many blocks takes hardly any fuel and much time. The deadline holds all the same.
+func TestGuestThatMakesTheKernelSlow(t *testing.T) {
+	c := config(t)
+	c.Policy.Grants[0].Functions = []string{"echo"}
+	c.Policy.Limits.WallTime = 100 * time.Millisecond
+	c.Guest.Wasm = func() ([]byte, error) { return forger, nil }
+	s := session(t, open(t, c))
+	soon(t, func() { wantLimit(t, exec(t, s, "k"), "wall_time") })
+}
+
+func TestWithheldIsBounded(t *testing.T) {
+	h := open(t, config(t))
+	entry := `{"kind":"import","name":"os"}`
+	result := func(withheld string) string {
+		return `raw {"ok":true,"value":1,"repr":"1","is_final_answer":false,"stdout":"","stderr":"","error":null,"withheld":[` + withheld + `]}`
+	}
+	if r := exec(t, session(t, h), result(strings.Repeat(entry+",", 99)+entry)); !r.OK || len(r.Withheld) != 100 {
+		t.Errorf("a hundred: %+v", r.Error)
+	}
+	for name, withheld := range map[string]string{
+		"one more": strings.Repeat(entry+",", 100) + entry, "empty": "{}", "another kind": `{"kind":"x","name":"os"}`,
+		"no name": `{"kind":"call","name":""}`, "a long name": `{"kind":"call","name":"` + strings.Repeat("x", 1001) + `"}`,
+	} {
+		if r := exec(t, session(t, h), result(withheld)); r.Error == nil || !r.Error.FromHost || r.Error.Type != host.GuestCrashed {
+			t.Errorf("%s: %+v", name, r)
+		}
 	}
 }
 

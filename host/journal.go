@@ -17,7 +17,14 @@ type journal struct {
 	log    audit.Log
 	common audit.Record
 	full   bool // keep contents, not digests alone
+	room   int  // how many bytes of contents the records of this exec may still keep
 }
+
+// What of contents is kept in full. Code decides how much there is; beyond this, digests have to do.
+const (
+	contentLimit = mib      // bytes of one content
+	contentRoom  = 64 * mib // bytes of all contents of one exec
+)
 
 func (h *Host) newJournal(session string) journal {
 	return journal{
@@ -42,7 +49,8 @@ func (j *journal) write(kind audit.Kind, fill func(*audit.Record)) error {
 
 // content is what a record keeps of bytes: always the digest, and the bytes, which must be JSON, if the policy says so.
 func (j *journal) content(data []byte) (digest string, kept json.RawMessage) {
-	if j.full {
+	if j.full && len(data) <= contentLimit && len(data) <= j.room {
+		j.room -= len(data)
 		kept = data
 	}
 	return audit.Digest(data), kept

@@ -32,6 +32,9 @@ const (
 	blockHeader    = 12
 
 	blockUsed = 1
+
+	// maxBlocks is how many blocks there may be at once. An exec has a few dozen; each call of the kernel walks them all.
+	maxBlocks = 50_000
 )
 
 var (
@@ -79,6 +82,7 @@ func (g kernelGuard) Before(ctx context.Context, mod api.Module, def api.Functio
 	if x := executionOf(ctx); x != nil && x.session.instance.kernel == nil {
 		x.session.instance.kernel = &kernel{Module: mod, functions: make(map[string]api.Function)}
 	}
+	keepDeadline(ctx)
 	position, err := checkKernel(mod.Memory())
 	if err != nil {
 		panic(err)
@@ -103,7 +107,11 @@ func checkKernel(memory api.Memory) (position uint64, err error) {
 		return 0, errCorrupt(kernelPosition)
 	}
 	end := kernelBlocks + position
+	blocks := 0
 	for block := uint64(kernelBlocks); block < end; {
+		if blocks++; blocks > maxBlocks {
+			return 0, errors.New("host: too many blocks in Extism's memory")
+		}
 		status, ok1 := memory.ReadByte(uint32(block))
 		length, ok2 := memory.ReadUint32Le(uint32(block) + 4)
 		if !ok1 || !ok2 {

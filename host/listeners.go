@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"errors"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -9,11 +10,14 @@ import (
 	"github.com/postern-sandbox/postern/link"
 )
 
-// listeners places three hooks into the code that wazero compiles. Each costs a call into Go, so they are on a
+const wasiModule = "wasi_snapshot_preview1"
+
+// listeners places hooks into the code that wazero compiles. Each costs a call into Go, so they are on a
 // handful of functions only; all others compile as without. The hooks keep no state and find the session in the
 // context, so that compiled code can come out of a cache, whose key covers which functions have a hook.
 //
-// One hook is the [kernelGuard], one the [meter]'s. The third is how the host gets hold of the guest's globals: Extism's Plugin does
+// One hook is the [kernelGuard], one the [meter]'s, one keeps the deadline where the guest spends time that is not fuel. The
+// fourth is how the host gets hold of the guest's globals: Extism's Plugin does
 // not give out its module, and of wazero's public interfaces only this one hands over the running module itself
 // (a memory allocator sees the memory alone; reflection would break silently).
 type listeners struct {
@@ -22,6 +26,9 @@ type listeners struct {
 
 func (l listeners) NewFunctionListener(def api.FunctionDefinition) experimental.FunctionListener {
 	if def.GoFunction() != nil {
+		if def.ModuleName() == wasiModule {
+			return deadlineHook{}
+		}
 		return nil
 	}
 	for _, name := range def.ExportNames() {
@@ -65,3 +72,23 @@ func (refuelHook) Before(ctx context.Context, _ api.Module, _ api.FunctionDefini
 
 func (refuelHook) After(context.Context, api.Module, api.FunctionDefinition, []uint64) {}
 func (refuelHook) Abort(context.Context, api.Module, api.FunctionDefinition, error)    {}
+
+// deadlineHook stands before the functions that do work in the host without being capabilities. A guest that calls them in a loop uses
+// hardly any fuel, so the end of a slice would come late.
+type deadlineHook struct{}
+
+func (deadlineHook) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
+	keepDeadline(ctx)
+}
+
+func (deadlineHook) After(context.Context, api.Module, api.FunctionDefinition, []uint64) {}
+func (deadlineHook) Abort(context.Context, api.Module, api.FunctionDefinition, error)    {}
+
+// keepDeadline panics, which is a trap to the guest, when the time of the call that runs is over.
+func keepDeadline(ctx context.Context) {
+	if x := executionOf(ctx); x != nil && !x.serving && x.session.instance.meter != nil && x.session.instance.meter.expired() {
+		panic(errStopped)
+	}
+}
+
+var errStopped = errors.New("host: stopped")

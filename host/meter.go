@@ -22,7 +22,7 @@ import (
 type meter struct {
 	fuel      api.MutableGlobal
 	interrupt interrupt
-	ctx       context.Context // of the call that runs; the guest stops when it is done
+	ctx       context.Context // of the call that runs, nil between calls; the guest stops when it is done
 	reserve   int64           // fuel that is not handed out yet, never negative
 	asked     time.Time       // when the guest was asked to stop; zero if it was not
 }
@@ -54,7 +54,7 @@ func (m *meter) start(ctx context.Context, fuel int64) {
 
 // refuel hands out the next slice, or what there is. It leaves the gauge below zero when the guest must stop.
 func (m *meter) refuel() {
-	if m.ctx.Err() != nil && !m.mayGoOn() {
+	if m.expired() {
 		return
 	}
 	// One charge can exceed a slice: it takes the fuel for a whole range of memory at once.
@@ -62,6 +62,9 @@ func (m *meter) refuel() {
 	m.reserve -= more
 	m.set(m.gauge() + more)
 }
+
+// expired reports whether the guest must be stopped now.
+func (m *meter) expired() bool { return m.ctx != nil && m.ctx.Err() != nil && !m.mayGoOn() }
 
 // mayGoOn asks the guest to stop, and reports whether it may go on for now so that it can.
 func (m *meter) mayGoOn() bool {

@@ -53,6 +53,10 @@ func (h *Host) identifyGuest() error {
 	switch {
 	case guest.Wasm == nil:
 		return errors.New("host: no guest")
+	case h.config.Linked != nil:
+		// Where it comes from is not known: it is called by what it is.
+		h.guestDigest = audit.Digest(h.config.Linked)
+		return nil
 	case guest.Digest != "":
 		h.guestDigest = guest.Digest
 		return nil

@@ -29,7 +29,7 @@ type Result struct {
 	Error         *Error          `json:"error"` // nil if OK
 	Usage         Usage           `json:"usage"`
 	Policy        string          `json:"policy"` // digest, "sha256:…"
-	Guest         string          `json:"guest"`  // digest of the base guest, "sha256:…"
+	Guest         string          `json:"guest"`  // digest of the guest, or of Config.Linked, "sha256:…"
 
 	// Withheld is what the code tried to use and has no grant for, in the guest's words: good for suggestions, not for decisions.
 	Withheld []Withheld `json:"-"`
@@ -43,8 +43,13 @@ type Error struct {
 	Line      *int   `json:"line"`            // in the code, from 1; nil if unknown
 	Limit     string `json:"limit,omitempty"` // the key of [limits]
 
-	// Denied says that the exception was a denial which the code did not catch.
+	// Denied says that the exception was a denial which the code did not catch. It is the guest's word, as all of an error
+	// is that is not FromHost.
 	Denied bool `json:"-"`
+
+	// FromHost says that the host itself reports a limit or a crash. Code can raise exceptions that are called
+	// LimitExceeded or GuestCrashed; it cannot set this.
+	FromHost bool `json:"-"`
 }
 
 // Error returns "ValueError: math domain error".
@@ -96,11 +101,11 @@ func (h *Host) readResult(output []byte) (*Result, error) {
 			return nil, err
 		}
 	}
+	if err := checkWithheld(r.Withheld); err != nil {
+		return nil, err
+	}
 	if r.OK != (r.Error == nil) {
 		return nil, fmt.Errorf("%w: ok contradicts error", errMalformed)
-	}
-	if _, err := values.Decode(r.Value); err != nil {
-		return nil, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	if int64(len(r.Stdout)+len(r.Stderr)) > h.limits.Output+noticeRoom {
 		return nil, fmt.Errorf("%w: more output than limits.output", errMalformed)
@@ -108,7 +113,24 @@ func (h *Host) readResult(output []byte) (*Result, error) {
 	if int64(len(r.Value)) > h.limits.Result {
 		return nil, fmt.Errorf("%w: a larger value than limits.result", errMalformed)
 	}
+	if _, err := values.Decode(r.Value); err != nil {
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+	}
 	return r, nil
+}
+
+// checkWithheld bounds what becomes a record of its own for each entry.
+func checkWithheld(list []Withheld) error {
+	const most, longest = 100, 1000 // of entries, and of bytes of a name
+	if len(list) > most {
+		return fmt.Errorf("%w: %d things withheld", errMalformed, len(list))
+	}
+	for _, w := range list {
+		if w.Kind != "import" && w.Kind != "call" || w.Name == "" || len(w.Name) > longest {
+			return fmt.Errorf("%w: withheld %.20q %.50q", errMalformed, w.Kind, w.Name)
+		}
+	}
+	return nil
 }
 
 // limitsOfGuest are the limits that the guest itself may report as exceeded.
@@ -122,6 +144,9 @@ func readError(data []byte) (*Error, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if e.Line != nil && *e.Line < 1 {
+		return nil, fmt.Errorf("%w: line %d", errMalformed, *e.Line)
 	}
 	if limit != nil {
 		if !limitsOfGuest[*limit] {

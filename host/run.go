@@ -54,6 +54,13 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 			result.Error.Message = fmt.Sprintf("more than %v passed", limits.WallTime)
 		}
 	}
+	if err == nil && result.Error != nil {
+		// The guest reports these, but the host knows whether it can be.
+		switch limit := result.Error.Limit; {
+		case limit == "wall_time" && !s.instance.interrupted(), limit == "host_calls" && x.calls <= limits.HostCalls:
+			result.Error.Limit = ""
+		}
+	}
 	if err != nil {
 		s.lost.Store(true)
 		words := s.instance.stdio.take()
@@ -76,12 +83,12 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 }
 
 func limitResult(limit, message string) *Result {
-	return &Result{Error: &Error{Type: LimitExceeded, Message: message, Limit: limit}}
+	return &Result{Error: &Error{Type: LimitExceeded, Message: message, Limit: limit, FromHost: true}}
 }
 
 // crashResult reports a guest that trapped, exited, or broke the ABI. words are its last ones.
 func crashResult(err error, words string) *Result {
-	return &Result{Error: &Error{Type: GuestCrashed, Message: crashText(err), Traceback: words}}
+	return &Result{Error: &Error{Type: GuestCrashed, Message: crashText(err), Traceback: words, FromHost: true}}
 }
 
 // crashText says what happened without the stack traces, of wasm and of Go, that wazero appends.

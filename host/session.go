@@ -146,7 +146,7 @@ func (s *Session) enter(ctx context.Context, entry string, request []byte) (*Res
 	}
 	s.number++
 	x := &execution{session: s, journal: s.journal}
-	x.journal.common.Exec = s.number
+	x.journal.common.Exec, x.journal.room = s.number, contentRoom
 	err := x.journal.write(audit.ExecStarted, func(r *audit.Record) {
 		r.Entry = entry
 		r.InputDigest, r.Input = x.journal.content(request)

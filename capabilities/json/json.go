@@ -26,11 +26,11 @@ func Family() capabilities.Family {
 		Capabilities: []capabilities.Capability{
 			capabilities.New(capabilities.Spec{
 				Family: "json", Function: "dumps", Signature: dumpsSignature,
-				Doc: "Serialize obj to a JSON formatted str.",
+				Doc: "Serialize obj to a JSON formatted str.", Effects: capabilities.Pure,
 			}, dumps),
 			capabilities.New(capabilities.Spec{
 				Family: "json", Function: "loads", Signature: loadsSignature,
-				Doc: "Deserialize a str, bytes or bytearray with a JSON document to a Python object.",
+				Doc: "Deserialize a str, bytes or bytearray with a JSON document to a Python object.", Effects: capabilities.Pure,
 			}, loads),
 		},
 	}

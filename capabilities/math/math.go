@@ -23,7 +23,7 @@ func Family() capabilities.Family {
 	}
 	for _, function := range functions {
 		f.Capabilities = append(f.Capabilities, capabilities.New(capabilities.Spec{
-			Family: "math", Function: function.name, Signature: function.signature, Doc: function.doc,
+			Family: "math", Function: function.name, Signature: function.signature, Doc: function.doc, Effects: capabilities.Pure,
 		}, function.call))
 	}
 	return f

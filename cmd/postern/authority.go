@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"os"
 
 	"github.com/postern-sandbox/postern"
 	"github.com/postern-sandbox/postern/capabilities"
@@ -35,8 +34,8 @@ func loadPolicy(path string, r *capabilities.Registry) (*policies.Policy, error)
 	if path != "" {
 		name = path
 		var err error
-		if text, err = os.ReadFile(path); err != nil {
-			return nil, usageError("", "%v", err)
+		if text, err = readFile(path, policyLimit); err != nil {
+			return nil, err
 		}
 	}
 	known, err := vocabulary(r)

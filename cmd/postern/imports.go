@@ -1,8 +1,8 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -22,9 +22,9 @@ func (c *cli) imports(args []string) int {
 	if len(rest) != 1 {
 		return c.fail(usageError("usage: postern imports [--policy F] MODULE.wasm", "one module must be named"))
 	}
-	module, err := os.ReadFile(rest[0])
+	module, err := readFile(rest[0], moduleLimit)
 	if err != nil {
-		return c.fail(usageError("", "%v", err))
+		return c.fail(err)
 	}
 	imports, err := link.Imports(module)
 	if err != nil {
@@ -40,6 +40,15 @@ func (c *cli) imports(args []string) int {
 			return c.fail(err)
 		}
 		report.compare(name, functions)
+		// What is not a granted function can be too much as well: network, variables, real files.
+		var differences *link.ImportError
+		if errors.As(link.Check(module, functions), &differences) {
+			for _, extra := range differences.Extra {
+				if extra.Import.Module != link.UserModule {
+					report.NotGranted = append(report.NotGranted, extra.Import.Module+"::"+extra.Import.Name)
+				}
+			}
+		}
 	}
 	if *asJSON {
 		err = writeJSON(c.stdout, report)
@@ -104,13 +113,13 @@ func (r *importReport) print(c *cli) error {
 				mark = "NOT GRANTED"
 			}
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", i.Module, i.Name, i.Type, mark)
+		fmt.Fprintln(table, strings.TrimRight(strings.Join([]string{visibleName(i.Module), visibleName(i.Name), i.Type, mark}, "\t"), "\t"))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
 	if len(r.NotGranted) > 0 {
-		c.errorf("policy %q does not grant %s", r.Policy, strings.Join(r.NotGranted, ", "))
+		c.errorf("policy %q does not grant %s", r.Policy, visibleName(strings.Join(r.NotGranted, ", ")))
 	}
 	if len(r.NotUsed) > 0 {
 		fmt.Fprintf(c.stderr, "note: policy %q also grants %s, which the module does not import\n", r.Policy, strings.Join(r.NotUsed, ", "))

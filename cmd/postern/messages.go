@@ -9,9 +9,11 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
+// errorf prints an error. Parts of it can come from files that nobody has vouched for.
 func (c *cli) errorf(format string, args ...any) {
-	fmt.Fprintf(c.stderr, "error: "+format+"\n", args...)
+	fmt.Fprintln(c.stderr, visible("error: "+fmt.Sprintf(format, args...)))
 }
+
 func (c *cli) hintf(format string, args ...any) { fmt.Fprintf(c.stderr, "hint: "+format+"\n", args...) }
 
 // fail reports an error that is not the agent's code's, and returns its exit code.

@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -17,9 +16,6 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
-// codeLimit bounds what is read as a program, in bytes.
-const codeLimit = 16 << 20
-
 func (c *cli) run(args []string) int {
 	f := c.newFlags("run [--policy F] [--json] [FILE | - | -c CODE]", `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
 default policy holds: it grants the math and json families, and imports that touch nothing. As with python, values are not printed unless the
@@ -27,7 +23,7 @@ code prints them; --json has the value of the last expression, or of final_answe
 	policyPath := f.String("policy", "", "the policy `FILE`")
 	asJSON := f.Bool("json", false, "print one JSON object: value, output, error, usage, digests")
 	code := f.String("c", "", "run `CODE` instead of a file")
-	linked := f.String("guest", "", "run a `MODULE` that `postern link` wrote, if its imports are the policy's grants")
+	linked := f.String("guest", "", "run a `MODULE` that you have linked with postern link, if its imports are the policy's grants")
 	logger := f.logLevel()
 	rest, exit, ok := f.parse(args)
 	if !ok {
@@ -78,26 +74,22 @@ func (c *cli) program(args []string, code string, inline bool) (program, error) 
 	case len(args) > 1:
 		return program{}, usageError("the code cannot have arguments: put what it needs into it", "more than one file: %s", strings.Join(args, " "))
 	case args[0] == "-":
-		text, err := readProgram(c.stdin, "<stdin>")
-		return program{text, "<stdin>"}, err
+		text, err := readAll(c.stdin, "<stdin>", codeLimit)
+		if err != nil {
+			return program{}, err
+		}
+		code, err = checkProgram(text, "<stdin>")
+		return program{code, "<stdin>"}, err
 	}
-	file, err := os.Open(args[0])
+	text, err := readFile(args[0], codeLimit)
 	if err != nil {
-		return program{}, usageError("", "%v", err)
+		return program{}, err
 	}
-	defer file.Close()
-	text, err := readProgram(file, args[0])
-	return program{text, args[0]}, err
+	code, err = checkProgram(text, args[0])
+	return program{code, args[0]}, err
 }
 
-func readProgram(r io.Reader, name string) (string, error) {
-	text, err := io.ReadAll(io.LimitReader(r, codeLimit+1))
-	if err != nil {
-		return "", usageError("", "read %s: %v", name, err)
-	}
-	if len(text) > codeLimit {
-		return "", usageError("", "%s is larger than %d MiB", name, codeLimit>>20)
-	}
+func checkProgram(text []byte, name string) (string, error) {
 	if !utf8.Valid(text) {
 		return "", usageError("save it as UTF-8", "%s is not UTF-8", name)
 	}
@@ -119,8 +111,8 @@ func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Ho
 	}
 	config := host.Config{Policy: policy, Capabilities: known, Logger: log}
 	if linkedPath != "" {
-		if config.Linked, err = os.ReadFile(linkedPath); err != nil {
-			return nil, usageError("", "%v", err)
+		if config.Linked, err = readFile(linkedPath, moduleLimit); err != nil {
+			return nil, err
 		}
 	}
 	done := c.progress(policy)
@@ -179,7 +171,7 @@ func (c *cli) print(r *host.Result) error {
 		return nil
 	}
 	text := r.Error.Traceback
-	if r.Error.Type == host.GuestCrashed || text == "" {
+	if r.Error.FromHost {
 		// Not Python's words but the host's, with the interpreter's last ones before them.
 		c.errorf("%s", visible(r.Error.Message))
 	}
@@ -189,7 +181,7 @@ func (c *cli) print(r *host.Result) error {
 	if err := writeUntrusted(c.stderr, text); err != nil {
 		return err
 	}
-	if r.Error.Limit != "" {
+	if r.Error.Limit != "" && (r.Error.FromHost || text != "") {
 		c.hintf("raise %s in [limits] of the policy if the code needs more", r.Error.Limit)
 	}
 	return nil
@@ -199,12 +191,12 @@ func exitCode(r *host.Result) int {
 	switch {
 	case r.Error == nil:
 		return exitOK
-	case r.Error.Denied:
-		return exitDenied
 	case r.Error.Limit != "":
 		return exitLimit
-	case r.Error.Type == host.GuestCrashed:
-		return exitInternal
+	case r.Error.Denied:
+		return exitDenied
+	case r.Error.FromHost:
+		return exitInternal // a crash
 	}
 	return exitRaised
 }

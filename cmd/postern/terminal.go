@@ -41,3 +41,8 @@ func visible(text string) string {
 	}
 	return b.String()
 }
+
+// visibleName is visible for what should be one word: line feeds and tabs are escaped too.
+func visibleName(text string) string {
+	return strings.NewReplacer("\n", `\n`, "\t", `\t`).Replace(visible(text))
+}

@@ -32,6 +32,18 @@
   (func $forge
     (call $store_u64 (i64.const 65) (i64.const 0xfffffff400000002)))
 
+  ;; crumble makes a block of that many bytes into blocks of none.
+  (func $crumble (param $bytes i64)
+    (local $at i64) (local $end i64)
+    (local.set $at (call $alloc (local.get $bytes)))
+    (local.set $end (i64.sub (i64.add (local.get $at) (local.get $bytes)) (i64.const 20)))
+    (call $store_u64 (i64.sub (local.get $at) (i64.const 8)) (i64.const 0))
+    (loop $next
+      (call $store_u64 (local.get $at) (i64.const 1))
+      (call $store_u64 (i64.add (local.get $at) (i64.const 4)) (i64.const 0))
+      (local.set $at (i64.add (local.get $at) (i64.const 12)))
+      (br_if $next (i64.lt_u (local.get $at) (local.get $end)))))
+
   (func (export "exec") (result i32)
     (local $how i32) (local $block i64)
     ;; input is {"code":"X"}: X is byte 9
@@ -52,6 +64,12 @@
       (call $store_u64 (i64.add (local.get $block) (i64.const 24)) (i64.load (i32.const 152)))
       (call $forge)
       (drop (call $call (i32.const 0) (local.get $block)))))
+    ;; w: more blocks than anybody needs; k: many, and a loop whose every call walks them all
+    (if (i32.eq (local.get $how) (i32.const 119)) (then
+      (call $crumble (i64.const 1000000)) (drop (call $length (i64.const 77)))))
+    (if (i32.eq (local.get $how) (i32.const 107)) (then
+      (call $crumble (i64.const 480000))
+      (loop $walk (drop (call $length (i64.const 77))) (br $walk))))
     ;; p: a proper result, and a position beyond memory for the next call's reset
     (call $say (i32.const 256) (i32.const 128))
     (if (i32.eq (local.get $how) (i32.const 112)) (then
