@@ -1,39 +1,22 @@
 package math_test
 
 import (
-	"bufio"
-	"compress/gzip"
 	"context"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/capabilities/internal/vectors"
 	"github.com/postern-sandbox/postern/capabilities/math"
 )
 
 // TestTruth compares with values computed with many digits and rounded once: the elementary functions must give the very
 // same floats. testdata/truth.py makes the values.
 func TestTruth(t *testing.T) {
-	registry, err := capabilities.NewRegistry(math.Family())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open("testdata/truth.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	n := 0
-	lines := bufio.NewScanner(z)
-	for lines.Scan() {
-		n++
-		words := strings.Fields(lines.Text())
+	registry := vectors.Registry(t, math.Family())
+	vectors.Lines(t, "testdata/truth.gz", 4000, func(line string) {
+		words := strings.Fields(line)
 		var call capabilities.Call
 		for _, w := range words[1:] {
 			x, err := strconv.ParseFloat(w, 64)
@@ -52,11 +35,5 @@ func TestTruth(t *testing.T) {
 		if got, err := c.Call(context.Background(), &call); err != nil || got != want {
 			t.Errorf("%s%v = %v, %v, want %v", words[0], call.Args, got, err, want)
 		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if n < 4000 {
-		t.Errorf("only %d values", n)
-	}
+	})
 }

@@ -1,16 +1,11 @@
 package math_test
 
 import (
-	"bufio"
-	"compress/gzip"
-	"context"
-	"errors"
 	gomath "math"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/capabilities/internal/vectors"
 	"github.com/postern-sandbox/postern/capabilities/math"
 	"github.com/postern-sandbox/postern/values"
 )
@@ -25,68 +20,25 @@ var tolerances = map[string]uint64{
 
 // TestVectors compares with what CPython answered. testdata/generate.py makes the vectors.
 func TestVectors(t *testing.T) {
-	registry, err := capabilities.NewRegistry(math.Family())
-	if err != nil {
-		t.Fatal(err)
-	}
-	f, err := os.Open("testdata/vectors.gz")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	lines := bufio.NewScanner(z)
-	lines.Buffer(nil, 1<<20)
-	n, tested := 0, map[string]bool{}
-	for lines.Scan() {
-		n++
-		parts := strings.Split(lines.Text(), "\t")
+	registry := vectors.Registry(t, math.Family())
+	tested := map[string]bool{}
+	vectors.Lines(t, "testdata/vectors.gz", 4000, func(line string) {
+		parts := strings.Split(line, "\t")
 		c, ok := registry.Lookup(parts[0])
 		if !ok {
 			t.Fatalf("no capability %q", parts[0])
 		}
 		tested[parts[0]] = true
-		got := answer(t, c, parts[1])
+		got := vectors.Answer(t, c, parts[1])
 		if got != parts[2] && !near(got, parts[2], tolerances[c.Spec().Function]) {
 			t.Errorf("%s %s\n got %s\nwant %s", parts[0], parts[1], got, parts[2])
 		}
-	}
-	if err := lines.Err(); err != nil {
-		t.Fatal(err)
-	}
-	if n < 4000 {
-		t.Errorf("only %d vectors", n)
-	}
+	})
 	for _, c := range math.Family().Capabilities {
 		if !tested[c.Spec().Name()] {
 			t.Errorf("no vectors of %s", c.Spec().Name())
 		}
 	}
-}
-
-// answer makes a call as the host does.
-func answer(t *testing.T, c capabilities.Capability, request string) string {
-	t.Helper()
-	args, kwargs, err := values.DecodeCall([]byte(request))
-	if err != nil {
-		t.Fatalf("%s: %v", request, err)
-	}
-	v, err := c.Call(context.Background(), &capabilities.Call{Args: args, Kwargs: kwargs})
-	var raised *capabilities.PythonError
-	var out []byte
-	switch {
-	case errors.As(err, &raised):
-		out, err = values.AppendError(nil, raised.Type, raised.Message, raised.Attributes, gomath.MaxInt)
-	case err == nil:
-		out, err = values.AppendOK(nil, v, gomath.MaxInt)
-	}
-	if err != nil {
-		t.Fatalf("%s: %v", request, err)
-	}
-	return string(out)
 }
 
 // near reports whether two answers are floats at most ulps apart.
