@@ -39,7 +39,6 @@ func (a Arguments) Rest() []any {
 }
 
 // Map gives the arguments by parameter name, defaults included; parameters left out whose default is "..." are not in it.
-// Conditions of a policy are evaluated on it.
 func (a Arguments) Map() map[string]any {
 	m := make(map[string]any, len(a.values))
 	for i, p := range a.signature.parameters {

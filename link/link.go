@@ -18,8 +18,8 @@ import (
 	"github.com/postern-sandbox/postern/link/internal/wasm"
 )
 
-// Globals that linking and metering add to a module, all of them mutable i64. The names are those of exports: the host can
-// read and set them, and the module's own code, which was compiled before they existed, cannot name them.
+// What linking and metering add to a module's exports: mutable i64 globals, which the host can read and set, and a function.
+// The module's own code, which was compiled before they existed, cannot name them.
 const (
 	// ClockGlobal holds the virtual time in nanoseconds since the guest's start, initially 0.
 	ClockGlobal = reserved + "clock"
@@ -40,7 +40,7 @@ const reserved = "postern:"
 
 // The modules that a guest may import from, and the placeholder that linking replaces.
 const (
-	// UserModule is the module of the granted functions.
+	// UserModule is the module of the granted functions, the only one in which a policy decides what is imported.
 	UserModule        = "extism:host/user"
 	kernelModule      = "extism:host/env"
 	wasiModule        = "wasi_snapshot_preview1"

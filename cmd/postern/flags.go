@@ -31,7 +31,7 @@ func (f *flags) parse(args []string) (rest []string, code int, ok bool) {
 		err := f.Parse(args)
 		switch {
 		case errors.Is(err, flag.ErrHelp):
-			f.help()
+			f.help(f.cli.stdout)
 			return nil, exitOK, false
 		case err != nil:
 			f.cli.errorf("%s", strings.Replace(strings.TrimPrefix(err.Error(), "flag "), "provided but not defined: -", "unknown flag --", 1))
@@ -62,8 +62,7 @@ func (f *flags) emptyPath() (name string, found bool) {
 	return name, found
 }
 
-func (f *flags) help() {
-	w := f.cli.stdout
+func (f *flags) help(w io.Writer) {
 	fmt.Fprintf(w, "usage: postern %s\n\n%s\n", f.Name(), f.about)
 	first := true
 	f.VisitAll(func(one *flag.Flag) {

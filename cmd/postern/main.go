@@ -62,7 +62,7 @@ func (c *cli) main(args []string) int {
 	switch args[0] {
 	case "help", "-h", "-help", "--help":
 		if len(args) > 1 {
-			return c.main([]string{args[1], "--help"})
+			return c.main(append(args[1:len(args):len(args)], "--help"))
 		}
 		c.help(c.stdout)
 		return exitOK

@@ -5,11 +5,12 @@ import "github.com/postern-sandbox/postern/policies"
 func (c *cli) policy(args []string) int {
 	verbs := []verb{{"check", "say what is wrong with a policy", (*cli).policyCheck}}
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
-		f := c.newFlags("policy check FILE", "Works on policies without running anything:\n\n  check      "+verbs[0].summary)
-		f.help()
+		f := c.newFlags("policy check FILE...", "Works on policies without running anything:\n\n  check      "+verbs[0].summary)
 		if len(args) == 0 {
+			f.help(c.stderr)
 			return exitUsage
 		}
+		f.help(c.stdout)
 		return exitOK
 	}
 	return c.dispatch("policy ", verbs, args)
