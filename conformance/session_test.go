@@ -266,7 +266,7 @@ func TestLimits(t *testing.T) {
 
 // hasty is a host whose runs have little time.
 var hasty = sync.OnceValues(func() (*host.Host, error) {
-	return newHost("policy = 1\nname = 'hasty'\n[limits]\nwall_time = '300ms'\n")
+	return newHost("policy = 1\nname = 'hasty'\n[limits]\nwall_time = '500ms'\n")
 })
 
 func hastySession(t testing.TB) *host.Session {

@@ -23,6 +23,8 @@ const (
 )
 
 func main() {
+	// It would connect the guest's own stdout to ours; package host refuses to run while it is set.
+	os.Unsetenv("EXTISM_ENABLE_WASI_OUTPUT")
 	// The second signal kills: a first one that is not heeded must not make the terminal useless.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)

@@ -339,9 +339,20 @@ def _format(error):
     return text if limit is None else f"(the innermost {_FRAMES_SHOWN} of {frames} calls)\n{text}"
 
 
+def _own_syntax(error):
+    """Is it about the syntax of the agent's code, with a line? The agent can make such errors itself, of anything."""
+    return (
+        isinstance(error, SyntaxError)
+        and type(error.filename) is str
+        and error.filename in _sources
+        and type(error.lineno) is int
+        and 0 < error.lineno < 2**31
+    )
+
+
 def _line(error):
     """The agent's line that the error is about: the innermost one of its own, or where its syntax is wrong."""
-    if isinstance(error, SyntaxError) and error.filename in _sources:
+    if _own_syntax(error):
         return error.lineno
     line = None
     frame = error.__traceback__
@@ -350,6 +361,10 @@ def _line(error):
             line = frame.tb_lineno
         frame = frame.tb_next
     return line
+
+
+# What a class is called, whatever its metaclass says.
+_name_of = type.__dict__["__name__"].__get__
 
 
 def _message(error):
@@ -361,7 +376,7 @@ def _message(error):
 
 def report(error, result_limit):
     """Describe an exception that ended a run, or None for an end that is no error (SystemExit with 0 or nothing)."""
-    described = {"type": type(error).__name__, "message": "", "traceback": "", "line": None, "denied": False, "limit": None}
+    described = {"type": _name_of(type(error)), "message": "", "traceback": "", "line": None, "denied": False, "limit": None}
     if isinstance(error, SystemExit):
         if error.code is None or error.code == 0:
             return None
@@ -383,6 +398,8 @@ def report(error, result_limit):
     described["denied"] = isinstance(error, postern.Denied) or (isinstance(error, ImportError) and getattr(error, "denied", False) is True)
     described["message"] = _message(error)
     described["line"] = _line(error)
+    if _own_syntax(error) and error.text is None:
+        error.text = linecache.getline(error.filename, error.lineno)  # the compiler's later passes have no source at hand
     try:
         described["traceback"] = _format(error)
     except Exception as inner:  # the agent's own __str__, __notes__ or frames may be made to fail
