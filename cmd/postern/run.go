@@ -173,7 +173,7 @@ func (c *cli) print(r *host.Result) error {
 	text := r.Error.Traceback
 	if r.Error.FromHost {
 		// Not Python's words but the host's, with the interpreter's last ones before them.
-		c.errorf("%s", visible(r.Error.Message))
+		c.errorf("%s", r.Error.Message)
 	}
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
