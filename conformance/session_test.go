@@ -3,6 +3,7 @@ package conformance_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -400,5 +401,27 @@ def f(n):
 f(50_000)`)
 	if r.Error == nil || r.Error.Type != "ValueError" || !strings.HasPrefix(r.Error.Traceback, "(the innermost 100 of 50002 calls)\n") || len(r.Error.Traceback) > 2000 {
 		t.Errorf("%v\n%.300s", r.Error, r.Error.Traceback)
+	}
+}
+
+// The same run, with as much fuel as it takes, and with one unit less.
+func TestFuel(t *testing.T) {
+	const code = "sum(i * i for i in range(20_000))"
+	with := func(fuel int64) (*host.Session, *host.Result) {
+		h, err := newHost(fmt.Sprintf("policy = 1\nname = 'fuel'\n[limits]\nfuel = %d\n", fuel))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { h.Close() })
+		s := sessionOf(t, h)
+		return s, run(t, s, code)
+	}
+	_, r := with(10_000_000)
+	used := r.Usage.Fuel
+	if s, r := with(used); says(r) != "2666466670000" || s.Lost() {
+		t.Errorf("with %d: %s, lost %v", used, says(r), s.Lost())
+	}
+	if s, r := with(used - 1); says(r) != "LimitExceeded [fuel]" || !s.Lost() {
+		t.Errorf("with %d: %s, lost %v", used-1, says(r), s.Lost())
 	}
 }

@@ -104,8 +104,9 @@ def _import_refusal(name):
 
 
 def importable():
-    """The names that the agent may import, sorted."""
-    return sorted((_modules - _ALWAYS) | set(_families))
+    """The names that the agent may import, sorted, without the modules in an authorised package."""
+    names = (_modules - _ALWAYS) | set(_families)
+    return sorted(name for name in names if not _authorised(name.rpartition(".")[0]))
 
 
 def _in_policy():
@@ -390,7 +391,8 @@ def report(error, result_limit):
         described.update(type="LimitExceeded", message=message, traceback=f"LimitExceeded: {message}\n", limit="result")
         return described
     if isinstance(error, MemoryError):
-        described["limit"] = "memory"
+        if not _message(error).startswith("Parser stack overflowed"):  # which more memory would not mend
+            described["limit"] = "memory"
     elif isinstance(error, Interrupt):
         described.update(type="LimitExceeded", limit="wall_time")
     elif isinstance(error, postern.LimitExceeded) and error.limit == "host_calls":
