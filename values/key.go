@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/big"
 	"slices"
+	"strings"
 )
 
 // The canonical keys: comparable Go values that are equal exactly when the Python values are equal. Numbers that are
@@ -34,7 +35,12 @@ type keyer struct {
 
 func (y *keyer) key(v any, depth int) (any, error) {
 	switch v := v.(type) {
-	case string, int64, Decimal, DateTime, Date, Time, TimeDelta:
+	case string, int64, DateTime, Date, Time, TimeDelta:
+		return v, nil
+	case Decimal:
+		if strings.Contains(string(v), "NaN") && !y.copies {
+			return new(ownKey), nil
+		}
 		return v, nil
 	case nil:
 		return noneKey{}, nil

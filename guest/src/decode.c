@@ -5,6 +5,7 @@
 
 typedef struct {
 	const char *start, *at, *end;
+	int named; // objects at this depth or above are no values: what their first name begins with means nothing
 } reader;
 
 static PyObject *fail(reader *r, const char *what) {
@@ -347,7 +348,7 @@ static PyObject *decode_object(reader *r, int depth) {
 			fail(r, "duplicate name");
 			failed = 1;
 		}
-		if (!failed && first && PyUnicode_GET_LENGTH(key) > 0 && PyUnicode_READ_CHAR(key, 0) == '$') {
+		if (!failed && first && depth > r->named && PyUnicode_GET_LENGTH(key) > 0 && PyUnicode_READ_CHAR(key, 0) == '$') {
 			const char *text = PyUnicode_AsUTF8(key);
 			snprintf(tag, sizeof tag, "%s", text ? text : "");
 			PyErr_Clear();
@@ -428,8 +429,8 @@ static PyObject *decode(reader *r, int depth) {
 	}
 }
 
-PyObject *value_decode(const char *json, size_t length) {
-	reader r = {json, json, json + length};
+static PyObject *decode_all(const char *json, size_t length, int named) {
+	reader r = {json, json, json + length, named};
 	PyObject *value = decode(&r, 0);
 	if (value == NULL)
 		return NULL;
@@ -440,3 +441,8 @@ PyObject *value_decode(const char *json, size_t length) {
 	}
 	return value;
 }
+
+PyObject *value_decode(const char *json, size_t length) { return decode_all(json, length, 0); }
+
+// The request itself, and the variables or keyword arguments in it.
+PyObject *request_decode(const char *json, size_t length) { return decode_all(json, length, 2); }

@@ -1,6 +1,8 @@
 // Python values as JSON (docs/abi.md, "Values").
 #include "guest.h"
+#include "datetime.h"
 #include "internal/pycore_long.h"
+#include "internal/pycore_setobject.h"
 
 #include <string.h>
 
@@ -11,6 +13,26 @@ static bool too_deep(int depth) {
 	if (depth > VALUE_DEPTH)
 		PyErr_Format(TooDeep, "nested deeper than %d levels", VALUE_DEPTH);
 	return depth > VALUE_DEPTH;
+}
+
+// Is value, as a key of a dict or member of a set, what it will be once it has crossed? A subclass that hashes or compares in
+// a way of its own is not: two of its values may become equal, or not hashable. Such a key crosses as its repr.
+static bool plain_key(PyObject *value) {
+	PyTypeObject *type = Py_TYPE(value);
+	PyTypeObject *base = PyUnicode_Check(value) ? &PyUnicode_Type : PyLong_Check(value) ? &PyLong_Type : PyFloat_Check(value) ? &PyFloat_Type :
+		PyTuple_Check(value) ? &PyTuple_Type : PyBytes_Check(value) ? &PyBytes_Type : PyFrozenSet_Check(value) ? &PyFrozenSet_Type :
+		PyComplex_Check(value) ? &PyComplex_Type : NULL;
+	if (base != NULL && base != type)
+		return type->tp_hash == base->tp_hash && type->tp_richcompare == base->tp_richcompare;
+	// What Python's own types of these kinds cannot be.
+	return !PyList_Check(value) && !PyDict_Check(value) && !PyByteArray_Check(value) && (!PySet_Check(value) || PyFrozenSet_Check(value));
+}
+
+static int encode_key(buffer *b, PyObject *value, int depth) {
+	b->keys++;
+	int failed = encode(b, value, depth);
+	b->keys--;
+	return failed;
 }
 
 static int encode_str(buffer *b, PyObject *value) {
@@ -113,27 +135,6 @@ static int encode_base64(buffer *b, const char *tag, const unsigned char *bytes,
 	return buffer_puts(b, "\"}");
 }
 
-// Puts the members of any iterable, between the given open and close.
-static int encode_members(buffer *b, const char *open, PyObject *members, const char *close, int depth) {
-	if (buffer_puts(b, open) < 0)
-		return -1;
-	PyObject *iterator = PyObject_GetIter(members), *member;
-	if (iterator == NULL)
-		return -1;
-	bool first = true;
-	while ((member = PyIter_Next(iterator)) != NULL) {
-		int failed = (!first && buffer_put_char(b, ',') < 0) || encode(b, member, depth) < 0;
-		Py_DECREF(member);
-		first = false;
-		if (failed) {
-			Py_DECREF(iterator);
-			return -1;
-		}
-	}
-	Py_DECREF(iterator);
-	return PyErr_Occurred() ? -1 : buffer_puts(b, close);
-}
-
 // Lists and tuples, by index: their length may change under us when a member's repr() runs the agent's code.
 static int encode_sequence(buffer *b, const char *open, PyObject *sequence, const char *close, int depth) {
 	if (buffer_puts(b, open) < 0)
@@ -148,36 +149,64 @@ static int encode_sequence(buffer *b, const char *open, PyObject *sequence, cons
 	return buffer_puts(b, close);
 }
 
-// A dict is a plain object when all its keys are str and the first does not look like a tag.
-static bool plain_object(PyObject *dict) {
-	PyObject *key;
+// Puts the members of a set, between the given open and close.
+static int encode_members(buffer *b, const char *open, PyObject *set, const char *close, int depth) {
+	// A list of them first: members' code may change the set, and a subclass may iterate over something else.
+	PyObject *members = PyList_New(0), *member;
 	Py_ssize_t position = 0;
-	bool first = true;
-	while (PyDict_Next(dict, &position, &key, NULL)) {
-		if (!PyUnicode_Check(key))
+	Py_hash_t hash;
+	int failed = members == NULL;
+	while (!failed && _PySet_NextEntry(set, &position, &member, &hash))
+		failed = PyList_Append(members, member) < 0;
+	if (!failed) {
+		b->keys++;
+		failed = encode_sequence(b, open, members, close, depth) < 0;
+		b->keys--;
+	}
+	Py_XDECREF(members);
+	return failed ? -1 : 0;
+}
+
+// The pairs of a dict, as a list of its own: members' code may change the dict.
+static PyObject *pairs_of(PyObject *dict) {
+	if (!PyODict_Check(dict))
+		return PyDict_Items(dict);
+	// An OrderedDict keeps its order apart from the dict that it is.
+	PyObject *view = PyObject_CallMethod((PyObject *)&PyODict_Type, "items", "O", dict);
+	PyObject *pairs = view ? PySequence_List(view) : NULL;
+	Py_XDECREF(view);
+	return pairs;
+}
+
+// A dict is a plain object when all its keys are plain str and the first does not look like a tag.
+static bool plain_object(PyObject *pairs) {
+	for (Py_ssize_t i = 0; i < PyList_GET_SIZE(pairs); i++) {
+		PyObject *key = PyTuple_GET_ITEM(PyList_GET_ITEM(pairs, i), 0);
+		if (!PyUnicode_Check(key) || !plain_key(key))
 			return false;
-		if (first && PyUnicode_GET_LENGTH(key) > 0 && PyUnicode_READ_CHAR(key, 0) == '$')
+		if (i == 0 && PyUnicode_GET_LENGTH(key) > 0 && PyUnicode_READ_CHAR(key, 0) == '$')
 			return false;
-		first = false;
 	}
 	return true;
 }
 
 static int encode_dict(buffer *b, PyObject *dict, int depth) {
-	bool plain = plain_object(dict);
-	// A pair is an array within the tag's array within the tag's object.
-	int inner = depth + (plain ? 1 : 3);
-	if (too_deep(inner))
-		return -1;
-	PyObject *items = PyDict_Items(dict); // a copy: members' code may change the dict
+	PyObject *items = pairs_of(dict);
 	if (items == NULL)
 		return -1;
+	bool plain = plain_object(items);
+	// A pair is an array within the tag's array within the tag's object.
+	int inner = depth + (plain ? 1 : 3);
+	if (too_deep(inner)) {
+		Py_DECREF(items);
+		return -1;
+	}
 	int failed = buffer_puts(b, plain ? "{" : "{\"$dict\":[") < 0;
 	for (Py_ssize_t i = 0; !failed && i < PyList_GET_SIZE(items); i++) {
 		PyObject *pair = PyList_GET_ITEM(items, i);
 		PyObject *key = PyTuple_GET_ITEM(pair, 0), *value = PyTuple_GET_ITEM(pair, 1);
 		failed = (i > 0 && buffer_put_char(b, ',') < 0) || (!plain && buffer_put_char(b, '[') < 0) ||
-			(plain ? encode_str(b, key) : encode(b, key, inner)) < 0 || buffer_put_char(b, plain ? ':' : ',') < 0 ||
+			(plain ? encode_str(b, key) : encode_key(b, key, inner)) < 0 || buffer_put_char(b, plain ? ':' : ',') < 0 ||
 			encode(b, value, inner) < 0 || (!plain && buffer_put_char(b, ']') < 0);
 	}
 	Py_DECREF(items);
@@ -186,76 +215,79 @@ static int encode_dict(buffer *b, PyObject *dict, int depth) {
 	return buffer_puts(b, plain ? "}" : "]}");
 }
 
-// Puts the str that value.method() gives as a JSON string.
-static int encode_method(buffer *b, PyObject *value, const char *method) {
-	PyObject *text = PyObject_CallMethod(value, method, NULL);
+// Puts the str that the base class's own method gives as a JSON string: a subclass may say something else.
+static int encode_method(buffer *b, PyTypeObject *base, PyObject *value, const char *method) {
+	PyObject *text = PyObject_CallMethod((PyObject *)base, method, "O", value);
 	if (text == NULL)
 		return -1;
-	int failed = !PyUnicode_Check(text) || encode_str(b, text) < 0;
+	int failed = encode_str(b, text) < 0;
 	Py_DECREF(text);
 	return failed ? -1 : 0;
 }
 
-// The class called name of a loaded C module, or NULL without an exception: if its module was never loaded, no value is of it.
-static PyTypeObject *loaded_type(const char *module, const char *name) {
+static int encode_text(buffer *b, const char *tag, PyTypeObject *base, PyObject *value, const char *method) {
+	return buffer_puts(b, tag) < 0 || encode_method(b, base, value, method) < 0 ? -1 : buffer_put_char(b, '}');
+}
+
+// What a loaded C module calls name, or NULL without an exception: if its module was never loaded, no value is of its types.
+static PyObject *loaded_member(const char *module, const char *name) {
 	PyObject *key = PyUnicode_FromString(module);
 	PyObject *loaded = key ? PyImport_GetModule(key) : NULL;
 	Py_XDECREF(key);
-	PyObject *type = loaded ? PyObject_GetAttrString(loaded, name) : NULL;
+	PyObject *member = loaded ? PyObject_GetAttrString(loaded, name) : NULL;
 	Py_XDECREF(loaded);
 	PyErr_Clear();
-	if (type != NULL && !PyType_Check(type))
-		Py_CLEAR(type);
-	Py_XDECREF(type); // its module keeps it
-	return (PyTypeObject *)type;
+	return member;
 }
 
 static bool instance_of(PyObject *value, PyTypeObject **cache, const char *module, const char *name) {
-	if (*cache == NULL)
-		*cache = (PyTypeObject *)Py_XNewRef(loaded_type(module, name));
+	if (*cache == NULL) {
+		PyObject *type = loaded_member(module, name);
+		if (type != NULL && !PyType_Check(type))
+			Py_CLEAR(type);
+		*cache = (PyTypeObject *)type; // kept
+	}
 	return *cache != NULL && PyObject_TypeCheck(value, *cache);
 }
 
-static int encode_datetime(buffer *b, PyObject *value, bool time_only) {
-	// isoformat() of the base class: a subclass may say something else.
-	if (buffer_puts(b, time_only ? "{\"$time\":" : "{\"$datetime\":") < 0 || encode_method(b, value, "isoformat") < 0)
-		return -1;
-	PyObject *zone = PyObject_GetAttrString(value, "tzinfo");
-	if (zone == NULL)
+// The types of datetime and their fields, from its own C interface: what the agent has put into sys.modules is no matter.
+static bool datetime_loaded(void) {
+	if (PyDateTimeAPI == NULL) {
+		PyObject *capsule = loaded_member("_datetime", "datetime_CAPI"); // kept
+		if (capsule != NULL)
+			PyDateTimeAPI = PyCapsule_GetPointer(capsule, PyDateTime_CAPSULE_NAME);
+		PyErr_Clear();
+	}
+	return PyDateTimeAPI != NULL;
+}
+
+static int encode_datetime(buffer *b, PyObject *value) {
+	if (buffer_puts(b, "{\"$datetime\":") < 0 || encode_method(b, PyDateTimeAPI->DateTimeType, value, "isoformat") < 0)
 		return -1;
 	static PyTypeObject *zone_info;
+	PyObject *zone = PyDateTime_DATE_GET_TZINFO(value); // borrowed
 	int failed = 0;
-	if (!time_only && instance_of(zone, &zone_info, "_zoneinfo", "ZoneInfo")) {
+	if (instance_of(zone, &zone_info, "_zoneinfo", "ZoneInfo")) {
 		PyObject *key = PyObject_GetAttrString(zone, "key");
 		if (key != NULL && PyUnicode_Check(key))
 			failed = buffer_puts(b, ",\"zone\":") < 0 || encode_str(b, key) < 0;
-		PyErr_Clear();
+		else
+			PyErr_Clear();
 		Py_XDECREF(key);
 	}
-	Py_DECREF(zone);
-	PyObject *fold = failed ? NULL : PyObject_GetAttrString(value, "fold");
-	if (fold != NULL && PyObject_IsTrue(fold) == 1)
+	if (!failed && PyDateTime_DATE_GET_FOLD(value))
 		failed = buffer_puts(b, ",\"fold\":1") < 0;
-	Py_XDECREF(fold);
 	return failed ? -1 : buffer_put_char(b, '}');
 }
 
 static int encode_timedelta(buffer *b, PyObject *value) {
-	static const char *const parts[] = {"days", "seconds", "microseconds"};
 	char text[128];
-	long numbers[3];
-	for (int i = 0; i < 3; i++) {
-		PyObject *part = PyObject_GetAttrString(value, parts[i]);
-		numbers[i] = part ? PyLong_AsLong(part) : -1;
-		Py_XDECREF(part);
-		if (PyErr_Occurred())
-			return -1;
-	}
-	snprintf(text, sizeof text, "{\"$timedelta\":[%ld,%ld,%ld]}", numbers[0], numbers[1], numbers[2]);
+	snprintf(text, sizeof text, "{\"$timedelta\":[%d,%d,%d]}", PyDateTime_DELTA_GET_DAYS(value), PyDateTime_DELTA_GET_SECONDS(value),
+		PyDateTime_DELTA_GET_MICROSECONDS(value));
 	return buffer_puts(b, text);
 }
 
-static int encode_repr_tag(buffer *b, PyObject *value) {
+int value_encode_as_repr(buffer *b, PyObject *value) {
 	const char *name = Py_TYPE(value)->tp_name;
 	const char *dot = strrchr(name, '.');
 	if (buffer_puts(b, "{\"$repr\":") < 0 || value_encode_repr(b, value, MESSAGE_LIMIT) < 0 || buffer_puts(b, ",\"type\":") < 0)
@@ -265,18 +297,20 @@ static int encode_repr_tag(buffer *b, PyObject *value) {
 }
 
 static int encode_other(buffer *b, PyObject *value) {
-	static PyTypeObject *datetime, *date, *time, *timedelta, *decimal;
-	if (instance_of(value, &datetime, "_datetime", "datetime"))
-		return encode_datetime(b, value, false);
-	if (instance_of(value, &date, "_datetime", "date"))
-		return buffer_puts(b, "{\"$date\":") < 0 || encode_method(b, value, "isoformat") < 0 ? -1 : buffer_put_char(b, '}');
-	if (instance_of(value, &time, "_datetime", "time"))
-		return encode_datetime(b, value, true);
-	if (instance_of(value, &timedelta, "_datetime", "timedelta"))
-		return encode_timedelta(b, value);
+	static PyTypeObject *decimal;
+	if (datetime_loaded()) {
+		if (PyDateTime_Check(value))
+			return encode_datetime(b, value);
+		if (PyDate_Check(value))
+			return encode_text(b, "{\"$date\":", PyDateTimeAPI->DateType, value, "isoformat");
+		if (PyTime_Check(value))
+			return encode_text(b, "{\"$time\":", PyDateTimeAPI->TimeType, value, "isoformat");
+		if (PyDelta_Check(value))
+			return encode_timedelta(b, value);
+	}
 	if (instance_of(value, &decimal, "_decimal", "Decimal"))
-		return buffer_puts(b, "{\"$decimal\":") < 0 || encode_method(b, value, "__str__") < 0 ? -1 : buffer_put_char(b, '}');
-	return encode_repr_tag(b, value);
+		return encode_text(b, "{\"$decimal\":", decimal, value, "__str__");
+	return value_encode_as_repr(b, value);
 }
 
 static int encode(buffer *b, PyObject *value, int depth) {
@@ -284,6 +318,8 @@ static int encode(buffer *b, PyObject *value, int depth) {
 		PyErr_Format(TooLarge, "more than %d values", VALUES_LIMIT);
 		return -1;
 	}
+	if (b->keys && !plain_key(value))
+		return value_encode_as_repr(b, value);
 	if (value == Py_None)
 		return buffer_put(b, "null", 4);
 	if (value == Py_True)

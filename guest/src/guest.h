@@ -26,6 +26,7 @@ typedef struct {
 	size_t length, capacity;
 	size_t limit;
 	size_t values; // how many were encoded into it
+	int keys;      // how many keys and members of sets are being encoded, one in the other
 } buffer;
 
 // Each put returns 0, or -1 with a Python exception set: TooLarge at the limit, MemoryError.
@@ -41,6 +42,8 @@ void buffer_free(buffer *b);
 int value_encode(buffer *b, PyObject *value);
 // Puts repr(value) as a JSON string, cut at limit bytes of JSON. A repr() that raises is described instead.
 int value_encode_repr(buffer *b, PyObject *value, size_t limit);
+// Puts a value of any kind as a thing that has only a repr.
+int value_encode_as_repr(buffer *b, PyObject *value);
 // Puts text as a JSON string cut at limit bytes.
 int text_encode_cut(buffer *b, PyObject *text, size_t limit);
 
@@ -49,6 +52,8 @@ int swap_max_digits(int digits);
 
 // decode.c: the value that the JSON of length bytes describes, or NULL with a ValueError. Spaces after it are padding.
 PyObject *value_decode(const char *json, size_t length);
+// The same for a request: it and the objects in it are made of names and values, and are themselves no values.
+PyObject *request_decode(const char *json, size_t length);
 
 // transport.c: bytes through Extism's kernel memory.
 char *transport_input(size_t *length); // malloc'd; NULL when out of memory
@@ -62,6 +67,7 @@ int transport_call(uint32_t index, buffer *request, const char **answer, size_t 
 // output.c
 int output_init(PyObject *module);
 void output_begin(size_t limit); // empties both streams and makes them sys.stdout and sys.stderr again
+void output_end(void); // flushes what code has put in the place of a stream
 int output_put_json(buffer *b, int stream); // 0 stdout, 1 stderr: the kept text as a JSON string
 
 // hostcall.c

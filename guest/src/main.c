@@ -128,7 +128,7 @@ static PyObject *read_request(void) {
 	char *json = transport_input(&length);
 	if (json == NULL)
 		return PyErr_NoMemory();
-	PyObject *request = value_decode(json, length);
+	PyObject *request = request_decode(json, length);
 	free(json);
 	if (request != NULL && !PyDict_Check(request)) {
 		Py_DECREF(request);

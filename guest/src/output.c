@@ -94,6 +94,9 @@ static PyObject *stream_true(Stream *self, PyObject *ignored) { Py_RETURN_TRUE; 
 static PyObject *stream_false(Stream *self, PyObject *ignored) { Py_RETURN_FALSE; }
 static PyObject *stream_enter(PyObject *self, PyObject *ignored) { return Py_NewRef(self); }
 
+// Of interest to nobody here, but programs call it to be sure of UTF-8.
+static PyObject *stream_reconfigure(PyObject *self, PyObject *args, PyObject *settings) { Py_RETURN_NONE; }
+
 static PyObject *stream_fileno(Stream *self, PyObject *ignored) {
 	// As of all streams in memory; callers such as _colorize know it.
 	PyObject *io = PyImport_ImportModule("_io");
@@ -112,6 +115,7 @@ static PyObject *stream_get_encoding(Stream *self, void *closure) { return PyUni
 static PyObject *stream_get_errors(Stream *self, void *closure) { return PyUnicode_FromString("backslashreplace"); }
 static PyObject *stream_get_mode(Stream *self, void *closure) { return PyUnicode_FromString("w"); }
 static PyObject *stream_get_closed(Stream *self, void *closure) { Py_RETURN_FALSE; }
+static PyObject *stream_get_buffering(Stream *self, void *closure) { Py_RETURN_FALSE; }
 static PyObject *stream_get_newlines(Stream *self, void *closure) { Py_RETURN_NONE; }
 static PyObject *stream_get_buffer(Stream *self, void *closure) {
 	Stream *binary = PyObject_New(Stream, &StreamType);
@@ -132,6 +136,7 @@ static PyMethodDef stream_methods[] = {
 	{"seekable", (PyCFunction)stream_false, METH_NOARGS, NULL},
 	{"writable", (PyCFunction)stream_true, METH_NOARGS, NULL},
 	{"fileno", (PyCFunction)stream_fileno, METH_NOARGS, NULL},
+	{"reconfigure", (PyCFunction)(void (*)(void))stream_reconfigure, METH_VARARGS | METH_KEYWORDS, "Accepted; the stream stays as it is."},
 	{"__enter__", (PyCFunction)stream_enter, METH_NOARGS, NULL},
 	{"__exit__", (PyCFunction)stream_nothing, METH_VARARGS, NULL},
 	{NULL},
@@ -141,6 +146,7 @@ static PyGetSetDef stream_attributes[] = {
 	{"name", (getter)stream_get_name}, {"encoding", (getter)stream_get_encoding},
 	{"errors", (getter)stream_get_errors}, {"mode", (getter)stream_get_mode},
 	{"closed", (getter)stream_get_closed}, {"newlines", (getter)stream_get_newlines},
+	{"line_buffering", (getter)stream_get_buffering}, {"write_through", (getter)stream_get_buffering},
 	{"buffer", (getter)stream_get_buffer}, {NULL},
 };
 
@@ -164,19 +170,34 @@ int output_init(PyObject *module) {
 		stream->stream = i;
 		stream->binary = false;
 		streams[i] = (PyObject *)stream;
+		if (PySys_SetObject(i ? "__stderr__" : "__stdout__", streams[i]) < 0)
+			return -1;
 	}
 	return 0;
 }
 
+static const char *const names[2] = {"stdout", "stderr"};
+
 void output_begin(size_t bytes) {
-	static const char *const names[2] = {"stdout", "stderr"};
+	for (int i = 0; i < 2; i++) {
+		// Code that replaced a stream did so for its own run only. The replacement may write when it goes.
+		PySys_SetObject(names[i], streams[i]);
+		buffer_clear(&text[i]);
+	}
 	limit = room = bytes;
 	dropped = 0;
+}
+
+void output_end(void) {
+	PyObject *raised = PyErr_GetRaisedException();
 	for (int i = 0; i < 2; i++) {
-		buffer_clear(&text[i]);
-		// Code that replaced a stream did so for its own run only.
-		PySys_SetObject(names[i], streams[i]);
+		PyObject *stream = Py_XNewRef(PySys_GetObject(names[i]));
+		if (stream != NULL && stream != streams[i] && stream != Py_None)
+			Py_XDECREF(PyObject_CallMethod(stream, "flush", NULL));
+		Py_XDECREF(stream);
+		PyErr_Clear(); // as at the end of python itself, it is too late to complain
 	}
+	PyErr_SetRaisedException(raised);
 }
 
 int output_put_json(buffer *b, int stream) {

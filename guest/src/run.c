@@ -56,7 +56,8 @@ static PyCodeObject *compile_module(const char *source, PyObject *filename) {
 	PyArena *arena = _PyArena_New();
 	if (arena == NULL)
 		return NULL;
-	PyCompilerFlags flags = {.cf_flags = PyCF_SOURCE_IS_UTF8, .cf_feature_version = PY_MINOR_VERSION};
+	// The source is text already: what a coding comment says of its bytes no longer holds.
+	PyCompilerFlags flags = {.cf_flags = PyCF_SOURCE_IS_UTF8 | PyCF_IGNORE_COOKIE, .cf_feature_version = PY_MINOR_VERSION};
 	PyCodeObject *code = NULL;
 	mod_ty module = _PyParser_ASTFromString(source, filename, Py_file_input, &flags, arena);
 	if (module != NULL) {
@@ -91,6 +92,9 @@ static PyObject *run_source(PyObject *source, PyObject *filename) {
 		PyErr_SetString(PyExc_SyntaxError, "source code string cannot contain null bytes");
 		return NULL;
 	}
+	static const char byte_order_mark[] = "\xEF\xBB\xBF";
+	if (!strncmp(text, byte_order_mark, strlen(byte_order_mark)))
+		text += strlen(byte_order_mark);
 	PyCodeObject *code = compile_module(text, filename);
 	if (code == NULL)
 		return NULL;
@@ -133,8 +137,7 @@ static int put_value(buffer *b, PyObject *value) {
 	if (failed && PyErr_ExceptionMatches(TooDeep)) {
 		PyErr_Clear();
 		buffer_clear(&encoded);
-		failed = buffer_puts(&encoded, "{\"$repr\":") < 0 || value_encode_repr(&encoded, value, MESSAGE_LIMIT) < 0 ||
-			buffer_puts(&encoded, ",\"type\":\"") < 0 || buffer_puts(&encoded, Py_TYPE(value)->tp_name) < 0 || buffer_puts(&encoded, "\"}") < 0;
+		failed = value_encode_as_repr(&encoded, value) < 0;
 	}
 	if (!failed)
 		failed = buffer_puts(b, "\"value\":") < 0 || buffer_put(b, encoded.data, encoded.length) < 0 ||
@@ -153,11 +156,17 @@ static int put_result(buffer *b, PyObject *value) {
 		final_value = NULL;
 	}
 	buffer valued = {.limit = SIZE_MAX / 2};
-	if (value != NULL && put_value(&valued, value) < 0) {
+	int unsaid = value != NULL && put_value(&valued, value) < 0;
+	Py_CLEAR(value);
+	if (unsaid && final_value != NULL && !final) {
+		// A repr() has given the answer.
+		buffer_free(&valued);
+		return put_result(b, NULL);
+	}
+	if (unsaid) {
 		buffer_clear(&valued);
 		final = false;
 	}
-	Py_CLEAR(value);
 
 	buffer error = {.limit = SIZE_MAX / 2};
 	int failed = 0;
@@ -172,6 +181,8 @@ static int put_result(buffer *b, PyObject *value) {
 		failed = report == NULL || (report != Py_None && put_error(&error, report) < 0);
 		Py_XDECREF(report);
 	}
+	if (!failed)
+		output_end();
 	PyObject *withheld = failed ? NULL : PyObject_CallMethod(bootstrap, "take_withheld", NULL);
 	failed = failed || withheld == NULL || buffer_puts(b, "{\"ok\":") < 0 || buffer_puts(b, error.length ? "false," : "true,") < 0;
 	if (!failed)
