@@ -3,6 +3,7 @@ package policies_test
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/postern-sandbox/postern/policies"
@@ -27,6 +28,23 @@ func BenchmarkParse200Functions(b *testing.B) {
 	for b.Loop() {
 		if _, err := policies.Parse("p", []byte(src), vocab); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// Among the worst that a file of 1 MiB can ask for: a line of thousands of mistakes
+// that are each far from its beginning and look for a nearest name.
+func BenchmarkParseHostile(b *testing.B) {
+	var list strings.Builder
+	for i := range 4000 {
+		fmt.Fprintf(&list, "%200s\"%s%04d\", ", "", strings.Repeat("x", 12), i)
+	}
+	src := []byte("policy = 1\nname = \"n\"\n[python]\nimports = [" + list.String() + "]\n")
+	vocab := vocabulary()
+	b.SetBytes(int64(len(src)))
+	for b.Loop() {
+		if _, err := policies.Parse("p", src, vocab); err == nil {
+			b.Fatal("no mistakes")
 		}
 	}
 }

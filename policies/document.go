@@ -12,14 +12,27 @@ type document struct {
 	file  string
 	src   []byte
 	lines []int // the offset of each line's first byte
+	runes []int // how many characters begin before each multiple of stride
 	root  *table
 }
 
+// stride is how many bytes are counted, at most, to find a column. Without it a
+// file of one long line with thousands of mistakes would be counted through
+// for each of them.
+const stride = 1 << 10
+
 func newDocument(file string, src []byte) *document {
-	d := &document{file: file, src: src, lines: []int{0}, root: newTable(0, byHeader)}
+	d := &document{file: file, src: src, lines: []int{0}, runes: []int{0}, root: newTable(0, byHeader)}
+	runes := 0
 	for i, c := range src {
+		if utf8.RuneStart(c) {
+			runes++
+		}
 		if c == '\n' {
 			d.lines = append(d.lines, i+1)
+		}
+		if (i+1)%stride == 0 {
+			d.runes = append(d.runes, runes)
 		}
 	}
 	return d
@@ -27,12 +40,27 @@ func newDocument(file string, src []byte) *document {
 
 func (d *document) position(at int) Position {
 	// go-toml locates what is missing at the end of a file at its last byte.
-	for at > 0 && at < len(d.src) && !utf8.RuneStart(d.src[at]) {
-		at--
+	start := at
+	for start > 0 && start < len(d.src) && !utf8.RuneStart(d.src[start]) {
+		start--
+	}
+	if _, size := utf8.DecodeRune(d.src[start:]); start+size > at {
+		at = start
 	}
 	line := sort.SearchInts(d.lines, at+1) - 1
-	column := utf8.RuneCount(d.src[d.lines[line]:at]) + 1
+	column := d.runesBefore(at) - d.runesBefore(d.lines[line]) + 1
 	return Position{File: d.file, Line: line + 1, Column: column}
+}
+
+// runesBefore returns how many characters begin before an offset.
+func (d *document) runesBefore(at int) int {
+	runes := d.runes[at/stride]
+	for _, c := range d.src[at/stride*stride : at] {
+		if utf8.RuneStart(c) {
+			runes++
+		}
+	}
+	return runes
 }
 
 // A kind is the type of a TOML value.

@@ -16,15 +16,16 @@ type Position struct {
 }
 
 // String returns "policy.toml:12:1", the form that editors and terminals turn
-// into a link. Parts that are not known are left out.
+// into a link. Parts that are not known are left out. Control characters and
+// the like in the file's name are escaped.
 func (p Position) String() string {
 	switch {
 	case p.Line == 0:
-		return p.File
+		return printable(p.File)
 	case p.File == "":
 		return fmt.Sprintf("%d:%d", p.Line, p.Column)
 	default:
-		return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+		return fmt.Sprintf("%s:%d:%d", printable(p.File), p.Line, p.Column)
 	}
 }
 
@@ -32,11 +33,11 @@ func (p Position) String() string {
 func (p Position) line() string {
 	switch {
 	case p.Line == 0:
-		return p.File
+		return printable(p.File)
 	case p.File == "":
 		return fmt.Sprintf("line %d", p.Line)
 	default:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
+		return fmt.Sprintf("%s:%d", printable(p.File), p.Line)
 	}
 }
 
@@ -48,7 +49,8 @@ type Error struct {
 }
 
 // Error returns "FILE:LINE:COL: message", followed by the hint in parentheses
-// if there is one. It is always a single line.
+// if there is one. It is always a single line of printable characters, whatever
+// the policy holds, and can be shown on a terminal as it is.
 func (e *Error) Error() string {
 	text := e.Message
 	if where := e.Position.String(); where != "" {

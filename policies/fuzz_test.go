@@ -2,12 +2,13 @@ package policies_test
 
 import (
 	"errors"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
@@ -67,8 +68,16 @@ func checkParse(t *testing.T, src []byte) {
 		t.Errorf("another reader sees %+v", other)
 	}
 
-	if p.Limits != p.Limits.WithDefaults() || p.Limits.Memory >= math.MaxUint32 {
-		t.Errorf("limits are not finite: %+v", p.Limits)
+	if !isWithinBounds(p.Limits) {
+		t.Errorf("limits are not within their bounds: %+v", p.Limits)
+	}
+	for _, g := range p.Grants {
+		for i, function := range g.Functions {
+			d := p.Decide(g.Family + "." + function)
+			if !d.Allow || d.Rule != g.Rule() || d.Position != g.Positions[i] {
+				t.Errorf("granted, and decided %+v: %s.%s", d, g.Family, function)
+			}
+		}
 	}
 	for family, functions := range vocab.Families {
 		for _, function := range functions {
@@ -83,7 +92,19 @@ func checkParse(t *testing.T, src []byte) {
 	}
 	for _, w := range p.Warnings {
 		checkPosition(t, src, w)
+		checkLine(t, w)
 	}
+}
+
+// isWithinBounds says once more what the bounds are, so that they do not change
+// by accident.
+func isWithinBounds(l policies.Limits) bool {
+	return time.Millisecond <= l.WallTime && l.WallTime <= 24*time.Hour &&
+		100_000 <= l.Fuel && l.Fuel <= 1e15 &&
+		32<<20 <= l.Memory && l.Memory <= 4<<30-64<<10 &&
+		1<<10 <= l.Output && l.Output <= 16<<20 &&
+		1<<10 <= l.Result && l.Result <= 64<<20 &&
+		1 <= l.HostCalls && l.HostCalls <= 1e9
 }
 
 func checkErrors(t *testing.T, src []byte, p *policies.Policy, err error) {
@@ -93,12 +114,23 @@ func checkErrors(t *testing.T, src []byte, p *policies.Policy, err error) {
 	}
 	for i, e := range all {
 		checkPosition(t, src, e)
-		if text := e.Error(); strings.ContainsAny(text, "\n\r\x00\x1b") || !utf8.ValidString(text) {
-			t.Errorf("%q is no line of text", text)
-		}
+		checkLine(t, e)
 		if i > 0 && (e.Line < all[i-1].Line || e.Line == all[i-1].Line && e.Column < all[i-1].Column) {
 			t.Errorf("out of order:\n%v", err)
 		}
+	}
+}
+
+// checkLine checks that a message is one line that a terminal only shows, and
+// of bounded length: it can quote the policy, and the policy can be hostile.
+func checkLine(t *testing.T, e *policies.Error) {
+	t.Helper()
+	text := e.Error()
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		t.Errorf("%q is no line of text", text)
+	}
+	if len(text) > 2000 {
+		t.Errorf("a message of %d bytes: %.200q", len(text), text)
 	}
 }
 

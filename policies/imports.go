@@ -85,6 +85,10 @@ func (c *checker) moduleMistake(item *value) *complaint {
 // warnImports warns of imports that mean something else than they seem to.
 // It runs last, when the grants are known.
 func (c *checker) warnImports(p *Policy) {
+	listed := make(map[string]bool, len(c.imports))
+	for _, item := range c.imports {
+		listed[item.text] = true
+	}
 	for _, item := range c.imports {
 		top, _, _ := strings.Cut(item.text, ".")
 		if _, granted := p.grant(top); granted {
@@ -92,7 +96,7 @@ func (c *checker) warnImports(p *Policy) {
 				fmt.Sprintf("remove %q from imports to get the granted functions", item.text))
 		}
 		for i := strings.LastIndexByte(item.text, '.'); i > 0; i = strings.LastIndexByte(item.text[:i], '.') {
-			if parent := item.text[:i]; slices.Contains(p.Python.Imports, parent) {
+			if parent := item.text[:i]; listed[parent] {
 				c.warn(item.at, fmt.Sprintf("%q is already part of %q", item.text, parent), "")
 			}
 		}

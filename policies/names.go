@@ -22,6 +22,30 @@ func quote(text string) string {
 	return strconv.Quote(text)
 }
 
+// pathKey is a key as it is written in a path, "grant.math". What is not
+// evidently a name is quoted and cut, since the path is part of each message
+// about what the table holds.
+func pathKey(name string) string {
+	bare := alphabet(func(r rune, _ bool) bool { return isLetter(r) || isDigit(r) || r == '_' || r == '-' })
+	if bare.matches(name) {
+		return name
+	}
+	return quote(name)
+}
+
+// printable returns a text that is safe to show: as it is or, if it holds what
+// a terminal would obey and not show, with that and quotes and backslashes
+// escaped.
+func printable(text string) string {
+	for _, r := range text {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			quoted := strconv.Quote(text)
+			return quoted[1 : len(quoted)-1]
+		}
+	}
+	return text
+}
+
 // An alphabet tells whether a character may stand at a place of a name.
 type alphabet func(r rune, first bool) bool
 

@@ -16,7 +16,12 @@ import (
 
 func parse(t *testing.T, src string) *policies.Policy {
 	t.Helper()
-	p, err := policies.Parse("policy.toml", []byte(src), vocabulary())
+	return parseAs(t, "policy.toml", src)
+}
+
+func parseAs(t *testing.T, file, src string) *policies.Policy {
+	t.Helper()
+	p, err := policies.Parse(file, []byte(src), vocabulary())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,12 +160,41 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// What a hostile policy and a hostile file name can put into messages is shown
+// and not obeyed, and no name is repeated at its whole length.
+func TestMessagesCanBeShown(t *testing.T) {
+	const file = "\x1b]0;title\a\n.toml"
+	var keys strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&keys, "k%d = 1\n", i)
+	}
+	for _, family := range []string{`\u001b[31m`, `a\nb`, `\u202e`, `\u009b`, `\u0000`, strings.Repeat("k", 100_000)} {
+		src := "policy = 1\nname = \"n\"\n[grant.\"" + family + "\"]\n" + keys.String()
+		_, err := policies.Parse(file, []byte(src), vocabulary())
+		var all policies.Errors
+		if !errors.As(err, &all) || len(all) != 101 {
+			t.Fatalf("Parse = %d mistakes", len(all))
+		}
+		for _, e := range all {
+			checkLine(t, e)
+		}
+	}
+	d := parseAs(t, file, analyst).Decide("math.cos")
+	checkLine(t, &policies.Error{Position: d.Position, Message: d.Reason, Hint: d.Hint})
+}
+
 func TestPosition(t *testing.T) {
 	tests := map[string]policies.Position{
 		"p.toml:3:4": {File: "p.toml", Line: 3, Column: 4},
 		"p.toml":     {File: "p.toml"},
 		"3:4":        {Line: 3, Column: 4},
 		"":           {},
+
+		`\x1b[31mp\n.toml:3:4`: {File: "\x1b[31mp\n.toml", Line: 3, Column: 4},
+		`p\u202e.toml`:         {File: "p\u202e.toml"},
+		`p\xff.toml`:           {File: "p\xff.toml"},
+		`日本 ü.toml:1:1`:        {File: "日本 ü.toml", Line: 1, Column: 1},
+		`C:\p.toml:1:1`:        {File: `C:\p.toml`, Line: 1, Column: 1},
 	}
 	for want, p := range tests {
 		if got := p.String(); got != want {

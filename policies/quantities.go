@@ -104,7 +104,8 @@ func unitBytes(suffix string) int64 {
 func unitHint(number, suffix string) string {
 	trimmed := strings.TrimSpace(suffix)
 	for _, unit := range units {
-		if strings.EqualFold(unit.suffix, trimmed) || strings.EqualFold(unit.suffix, trimmed+"iB") {
+		meant := strings.EqualFold(unit.suffix, trimmed) || strings.EqualFold(unit.suffix, trimmed+"iB")
+		if meant && len(number) <= maxName {
 			return fmt.Sprintf("did you mean %q?", number+unit.suffix)
 		}
 	}
@@ -114,8 +115,8 @@ func unitHint(number, suffix string) string {
 func readDuration(v *value) (int64, *complaint) {
 	if v.kind != stringKind {
 		hint := ""
-		if v.kind == integerKind {
-			hint = fmt.Sprintf("write %q for seconds", v.text+"s")
+		if n, mistake := readCount(v); mistake == nil && n > 0 {
+			hint = fmt.Sprintf("write \"%ds\" for seconds", n)
 		}
 		return 0, v.mismatch(durationType, hint)
 	}

@@ -3,6 +3,7 @@ package policies
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2/unstable"
 )
@@ -50,11 +51,22 @@ func (r *reader) read() bool {
 	switch err := parser.Error(); {
 	case errors.As(err, &mistake):
 		at := int(parser.Range(mistake.Highlight).Offset)
-		r.stop(at, "not valid TOML: "+mistake.Message)
+		r.stop(at, "not valid TOML: "+r.describe(mistake, at))
 	case err != nil:
 		r.stop(0, "not valid TOML: "+err.Error())
 	}
 	return !r.stopped
+}
+
+// describe returns what is wrong with the grammar. The parser names a byte
+// where it stumbles over a character: a quotation mark of a text processor
+// would be an 'â'.
+func (r *reader) describe(mistake *unstable.ParserError, at int) string {
+	if at < len(r.doc.src) && r.doc.src[at] >= utf8.RuneSelf {
+		c, _ := utf8.DecodeRune(r.doc.src[at:])
+		return fmt.Sprintf("unexpected character %q", c)
+	}
+	return mistake.Message
 }
 
 func (r *reader) stop(at int, message string) {

@@ -218,7 +218,7 @@ func readGrants(c *checker, f field, into *Policy) {
 		return
 	}
 	for _, e := range f.table.entries {
-		family := field{f.path + "." + e.name, e.at, e.value}
+		family := field{f.path + "." + pathKey(e.name), e.at, e.value}
 		known := c.isFamily(e)
 		if !c.isTable(family) {
 			continue

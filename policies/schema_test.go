@@ -2,53 +2,11 @@ package policies_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/postern-sandbox/postern/policies"
 )
-
-// The reference is written by hand: this holds it to what the parser does.
-func TestReferenceIsComplete(t *testing.T) {
-	src, err := os.ReadFile("../docs/policy.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var rows []string
-	for line := range strings.Lines(string(src)) {
-		if strings.HasPrefix(line, "| `") {
-			rows = append(rows, line)
-		}
-	}
-	for _, key := range policies.Schema() {
-		row := ""
-		for _, r := range rows {
-			if strings.HasPrefix(r, "| `"+key.Path+"` |") {
-				row = r
-			}
-		}
-		if row == "" {
-			t.Errorf("no row for %s", key.Path)
-		}
-		for _, fact := range []string{key.Default, key.Min, key.Max} {
-			if strings.HasPrefix(key.Path, "audit.log") || strings.HasPrefix(key.Path, "python.imports") {
-				continue // their defaults are words
-			}
-			if !strings.Contains(row, fact) {
-				t.Errorf("the row of %s does not say %q:\n%s", key.Path, fact, row)
-			}
-		}
-		if key.Doc == "" || key.Type == "" {
-			t.Errorf("%s is not described", key.Path)
-		}
-	}
-	for _, module := range policies.DefaultImports() {
-		if !strings.Contains(string(src), "`"+module+"`") {
-			t.Errorf("the base list of the reference lacks %s", module)
-		}
-	}
-}
 
 // Whatever the schema calls a default, a minimum or a maximum, Parse accepts;
 // and what lies beyond the bounds it refuses.
