@@ -31,5 +31,5 @@
 // Each limit of the policy begins anew with each Exec, Set and Call. When wall_time is over, the guest is asked to stop: Python code
 // sees a TimeoutError, and the session can be used again. A guest that does not heed it within a quarter of a second, and one that runs
 // out of fuel, is stopped wherever it is, and its session is lost. Fuel is counted by the linked module itself, and handed out in
-// slices of about a millisecond; at a deadline there is no next slice.
+// slices of about a millisecond; once a guest must stop, there is no next slice.
 package host

@@ -88,17 +88,24 @@ func hypot(_ context.Context, args capabilities.Arguments) (any, error) {
 	return norm(floats), nil
 }
 
-func dist(_ context.Context, args capabilities.Arguments) (any, error) {
-	p, err := asList(args.At(0))
-	if err != nil {
-		return nil, err
+// twoLists takes the first two arguments, which must be of one length; otherwise says what the ValueError says.
+func twoLists(args capabilities.Arguments, otherwise string) (p, q []any, err error) {
+	if p, err = asList(args.At(0)); err != nil {
+		return nil, nil, err
 	}
-	q, err := asList(args.At(1))
-	if err != nil {
-		return nil, err
+	if q, err = asList(args.At(1)); err != nil {
+		return nil, nil, err
 	}
 	if len(p) != len(q) {
-		return nil, capabilities.Raise("ValueError", "both points must have the same number of dimensions")
+		return nil, nil, capabilities.Raise("ValueError", "%s", otherwise)
+	}
+	return p, q, nil
+}
+
+func dist(_ context.Context, args capabilities.Arguments) (any, error) {
+	p, q, err := twoLists(args, "both points must have the same number of dimensions")
+	if err != nil {
+		return nil, err
 	}
 	differences := make([]float64, len(p))
 	for i := range p {
@@ -176,16 +183,9 @@ func (t triple) float() float64 {
 }
 
 func sumProd(ctx context.Context, args capabilities.Arguments) (any, error) {
-	p, err := asList(args.At(0))
+	p, q, err := twoLists(args, "Inputs are not the same length")
 	if err != nil {
 		return nil, err
-	}
-	q, err := asList(args.At(1))
-	if err != nil {
-		return nil, err
-	}
-	if len(p) != len(q) {
-		return nil, capabilities.Raise("ValueError", "Inputs are not the same length")
 	}
 	// As in CPython, ints are summed up first, then floats, and from the first pair that fits neither on, or where the
 	// float sum is not finite, term by term.

@@ -46,7 +46,11 @@ policy gives the same bytes. `+"`wasm-objdump -x -j import OUT.wasm`"+` or `+"`p
 	if err := os.WriteFile(*out, linked, 0o644); err != nil {
 		return c.fail(usageError("", "%v", err))
 	}
-	fmt.Fprintf(c.stderr, "%s: %.1f MB, %d granted functions, %s\n", *out, float64(len(linked))/1e6, len(functions), audit.Digest(linked))
+	noun := "functions"
+	if len(functions) == 1 {
+		noun = "function"
+	}
+	fmt.Fprintf(c.stderr, "%s: %.1f MB, %d granted %s, %s\n", *out, float64(len(linked))/1e6, len(functions), noun, audit.Digest(linked))
 	return exitOK
 }
 
