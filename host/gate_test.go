@@ -219,8 +219,8 @@ func TestPolicyNamesTheLog(t *testing.T) {
 	h := open(t, c)
 	exec(t, session(t, h), "value 1")
 	h.Close()
-	if got := readLines(t, strings.TrimSuffix(c.Policy.File, "policy.toml")+"records/"+audit.FolderFile); len(got) != 4 {
-		t.Errorf("%d records, want 4: %q", len(got), got)
+	if got := readLines(t, strings.TrimSuffix(c.Policy.File, "policy.toml")+"records/log.jsonl"); len(got) != 5 {
+		t.Errorf("%d records, want 5: %q", len(got), got)
 	}
 }
 

@@ -31,6 +31,8 @@ type granted struct {
 	function   string // "sqrt"
 	index      int    // in the linked module's order
 	capability capabilities.Capability
+	effects    string     // of the capability, as records say them
+	redaction  *redaction // nil if records keep everything
 }
 
 // grantedFunctions finds the capabilities of all grants, in the order of their imports. A grant of what does not exist is
@@ -48,6 +50,7 @@ func grantedFunctions(policy *policies.Policy, registry *capabilities.Registry) 
 			}
 			list = append(list, &granted{
 				symbol: symbol(grant.Family, function), name: name, function: function, capability: capability,
+				effects: capability.Spec().Effects.String(),
 			})
 		}
 	}

@@ -44,9 +44,23 @@ type Config struct {
 	// names; that one is closed with the host.
 	Audit audit.Log
 
+	// Sinks are told of each record once the log has it: for traces, counters and the like. They cannot refuse one.
+	Sinks []audit.Sink
+
+	// Labels are in the record of each session's beginning: whatever tells the embedder's sessions apart.
+	Labels map[string]string
+
+	// Replay, if not nil, answers all host calls: nothing is decided, and no capability is called. Package audit/replay runs
+	// recorded sessions again with it.
+	Replay Replay
+
 	// Progress, if not nil, is called by New when a stage begins: "link", "check", "compile", "boot".
 	Progress func(stage string)
 }
+
+// Replay gives the answer, in JSON as docs/abi.md has it, to a call of a capability: the given exec and call of the session, both from 1. arguments are those
+// that a record would have, nil if the request was malformed. After an error the guest gets an exception.
+type Replay func(exec, call int, capability string, arguments []byte) (answer []byte, err error)
 
 // Guest is a Python interpreter for the ABI of docs/abi.md, before linking.
 type Guest struct {
@@ -78,6 +92,7 @@ type Host struct {
 
 	audit     audit.Log
 	ownsAudit bool
+	versions  audit.Versions
 
 	files         fs.FS
 	configuration []byte
@@ -129,6 +144,9 @@ func (h *Host) prepare(ctx context.Context) error {
 	if h.functions, err = grantedFunctions(h.policy, h.config.Capabilities); err != nil {
 		return err
 	}
+	if err := redactions(h.policy, h.config.Capabilities, h.functions); err != nil {
+		return err
+	}
 	if err := h.identifyGuest(); err != nil {
 		return err
 	}
@@ -164,12 +182,13 @@ func (h *Host) prepare(ctx context.Context) error {
 		}
 	}
 	if h.audit = h.config.Audit; h.audit == nil {
-		if h.audit, err = openAudit(h.policy); err != nil {
+		if h.audit, err = h.openAudit(); err != nil {
 			return err
 		}
 		h.ownsAudit = true
 	}
-	h.audit = audit.Multi(h.audit, audit.NewLogger(h.logger))
+	h.versions = versions()
+	h.audit = audit.WithSinks(h.audit, append([]audit.Sink{audit.NewLogger(h.logger)}, h.config.Sinks...)...)
 	return nil
 }
 

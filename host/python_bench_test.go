@@ -11,7 +11,7 @@ import (
 )
 
 // pythonHost is a host of the real guest that grants math.sqrt.
-func pythonHost(tb testing.TB) *host.Host {
+func pythonHost(tb testing.TB, log audit.Log) *host.Host {
 	tb.Helper()
 	registry, err := capabilities.NewRegistry(math.Family())
 	if err != nil {
@@ -22,11 +22,11 @@ func pythonHost(tb testing.TB) *host.Host {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return open(tb, host.Config{Policy: policy, Capabilities: registry, Audit: audit.Discard})
+	return open(tb, host.Config{Policy: policy, Capabilities: registry, Audit: log})
 }
 
 func BenchmarkPythonNewSession(b *testing.B) {
-	h := pythonHost(b)
+	h := pythonHost(b, audit.Discard)
 	for b.Loop() {
 		s, err := h.NewSession(b.Context())
 		if err != nil {
@@ -37,7 +37,7 @@ func BenchmarkPythonNewSession(b *testing.B) {
 }
 
 func BenchmarkPythonNewSessionExec(b *testing.B) {
-	h := pythonHost(b)
+	h := pythonHost(b, audit.Discard)
 	for b.Loop() {
 		s, err := h.NewSession(b.Context())
 		if err != nil {
@@ -50,15 +50,30 @@ func BenchmarkPythonNewSessionExec(b *testing.B) {
 	}
 }
 
-func BenchmarkPythonWarmExec(b *testing.B) { benchmarkPython(b, "1+1", 1) }
+func BenchmarkPythonWarmExec(b *testing.B) { benchmarkLogs(b, "1+1", 1) }
 
 func BenchmarkPythonHostCall(b *testing.B) {
-	benchmarkPython(b, "import math\nf = math.sqrt\nfor i in range(10000): f(i)", 10000)
+	benchmarkLogs(b, "import math\nf = math.sqrt\nfor i in range(10000): f(i)", 10000)
+}
+
+// benchmarkLogs is benchmarkPython without a log and with one in a folder.
+func benchmarkLogs(b *testing.B, code string, times int) {
+	b.Run("discard", func(b *testing.B) { benchmarkPython(b, audit.Discard, code, times) })
+	for _, durability := range []audit.Durability{audit.Batch, audit.Effects} {
+		b.Run(string(durability), func(b *testing.B) {
+			log, err := audit.Open(b.TempDir(), audit.Options{Durability: durability})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { log.Close() })
+			benchmarkPython(b, log, code, times)
+		})
+	}
 }
 
 // benchmarkPython runs code in one session; it does something times each run.
-func benchmarkPython(b *testing.B, code string, times int) {
-	h := pythonHost(b)
+func benchmarkPython(b *testing.B, log audit.Log, code string, times int) {
+	h := pythonHost(b, log)
 	s := session(b, h)
 	for b.Loop() {
 		if r, err := s.Exec(b.Context(), code, host.ExecOptions{}); err != nil || !r.OK {

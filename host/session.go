@@ -44,7 +44,7 @@ func (h *Host) NewSession(ctx context.Context) (*Session, error) {
 	}
 	s := &Session{host: h, id: newID()}
 	s.journal = h.newJournal(s.id)
-	if err := s.journal.write(audit.SessionOpened, func(r *audit.Record) { r.PolicyName = h.policy.Name }); err != nil {
+	if err := s.journal.write(audit.SessionOpened, h.describe); err != nil {
 		return nil, err
 	}
 	var err error
@@ -178,10 +178,11 @@ func (x *execution) recordEnd(result *Result, err error) error {
 			return
 		case result.Error != nil:
 			r.Error, r.Limit = result.Error.Type, result.Error.Limit
-			if x.journal.full { // the code chooses the words, and may put data into them
+			if x.journal.words { // the code chooses them, and may put data into them
 				r.Detail = result.Error.Message
 			}
 		}
+		r.ValueDigest, r.StdoutDigest, r.StderrDigest = digestOf(result.Value), digestOf([]byte(result.Stdout)), digestOf([]byte(result.Stderr))
 		r.Usage = (*audit.Usage)(&result.Usage)
 		r.Duration = time.Duration(result.Usage.WallMS * float64(time.Millisecond))
 	})

@@ -37,8 +37,9 @@ func Parse(filename string, src []byte, vocab Vocabulary) (*Policy, error) {
 		Digest: "sha256:" + hex.EncodeToString(sum[:]),
 		Limits: DefaultLimits(),
 		Python: Python{Imports: vocab.defaultImports()},
-		Audit:  Audit{Arguments: ArgumentsFull},
+		Audit:  Audit{Arguments: ArgumentsFull, Durability: DurabilityEffects, Rotate: defaultRotate},
 		vocab:  vocab,
+		source: src,
 	}
 	if !c.isOtherVersion() {
 		rootKeys.read(c, "", c.doc.root, p)

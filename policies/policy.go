@@ -1,5 +1,7 @@
 package policies
 
+import "bytes"
+
 // A Policy is what one policy file says, completely checked and with every
 // default filled in. It comes from [Parse] and is to be read, not changed.
 //
@@ -26,8 +28,13 @@ type Policy struct {
 	// meant, in the order of their positions.
 	Warnings []*Error
 
-	vocab Vocabulary // for the reasons of denials
+	vocab  Vocabulary // for the reasons of denials
+	source []byte
 }
+
+// Source returns the text that was parsed, the one that Digest is of. It is nil
+// for a Policy that Parse did not make. The caller owns it.
+func (p *Policy) Source() []byte { return bytes.Clone(p.source) }
 
 // Python is the [python] table.
 type Python struct {
@@ -49,6 +56,24 @@ type Audit struct {
 
 	// Arguments is ArgumentsFull or ArgumentsDigest; empty means the former.
 	Arguments string
+
+	// Redact are paths of what records leave out, "http.get.headers.*": family,
+	// function, parameter or "return", and from there into the value. "*" stands
+	// for any one part.
+	Redact []string
+
+	// Durability is DurabilityEffects, DurabilityAlways or DurabilityBatch;
+	// empty means the first.
+	Durability string
+
+	// Rotate is the size in bytes at which a file of the log ends and the next
+	// begins; 0 means the default, 64 MiB.
+	Rotate int64
+
+	// Key is the file of the private key that signs the log's checkpoints, as
+	// written in the policy, relative as Log is. Empty means the one in the
+	// log's folder, if there is one.
+	Key string
 }
 
 // The values of [Audit] that have a meaning of their own.
@@ -56,6 +81,10 @@ const (
 	LogNone         = "none"   // no log; a folder of this name is "./none"
 	ArgumentsFull   = "full"   // records hold the arguments of each call
 	ArgumentsDigest = "digest" // records hold the SHA-256 of the arguments
+
+	DurabilityEffects = "effects" // on the disk before a call that changes the world
+	DurabilityAlways  = "always"  // each record on the disk
+	DurabilityBatch   = "batch"   // not waited for
 )
 
 // A Grant is one [grant.FAMILY] table: the functions of one capability family

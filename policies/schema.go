@@ -182,25 +182,6 @@ var pythonKeys = section[Python]{
 
 const maxHashSeed = 1<<32 - 1
 
-var auditKeys = section[Audit]{
-	{
-		Key: Key{
-			Path: "log", Type: "a string", Default: "the user's state folder",
-			Doc: `The folder of the audit log, relative to the policy file; "none" writes no log.`,
-		},
-		read: readLog,
-	},
-	{
-		Key: Key{
-			Path: "arguments", Type: `"full" or "digest"`, Default: `"full"`,
-			Doc: "Whether records hold the arguments of a call or only their SHA-256.",
-		},
-		read: func(c *checker, f field, into *Audit) {
-			into.Arguments = c.choice(f, ArgumentsFull, ArgumentsDigest)
-		},
-	},
-}
-
 var grantKeys = section[Grant]{
 	{
 		Key: Key{
