@@ -36,6 +36,7 @@ func (r *Record) appendBody(dst []byte) ([]byte, error) {
 	e.text("guest", r.Guest)
 	e.text("linked", r.Linked)
 	e.text("policy_name", r.PolicyName)
+	e.text("policy_file", r.PolicyFile)
 	e.versions(r.Versions)
 	e.limits(r.Limits)
 	e.labels(r.Labels)

@@ -19,6 +19,7 @@ func everything() *audit.Record {
 		Version: audit.Version, Time: time.Date(2025, 1, 31, 12, 0, 0, 120, time.UTC), Kind: audit.Decision,
 		Session: "s", Exec: 1, Call: 2, Policy: "sha256:p", Guest: "sha256:g", Linked: "sha256:l",
 		PolicyName: "é \"quoted\" \u2028 \x00\x1f\x7f\b\f\n\r\t \xff end \U0001f600 <&>",
+		PolicyFile: "p.toml",
 		Versions:   &audit.Versions{Postern: "v1", Go: "go1", Wazero: "w", Extism: "e"},
 		Limits:     &audit.Limits{WallTime: time.Second, Fuel: 1, Memory: 2, Output: 3, Result: 4, HostCalls: 5},
 		Labels:     map[string]string{"z": "last", "a": "\\", "": "empty"},

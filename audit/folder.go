@@ -125,6 +125,12 @@ func open(folder string, options Options, adopt bool) (_ *Folder, err error) {
 	if err := l.openKey(); err != nil {
 		return nil, err
 	}
+	// Package lockedfile would make it for everybody, who could then stop the log by locking it.
+	file, err := openFile(filepath.Join(folder, lockFile))
+	if err != nil {
+		return nil, err
+	}
+	file.Close()
 	unlock, err := l.lock.Lock()
 	if err != nil {
 		return nil, fmt.Errorf("audit: lock log: %w", err)

@@ -15,7 +15,7 @@ type Kind string
 
 // The kinds of records and, for each, the fields that it may have besides those that all have.
 const (
-	SessionOpened Kind = "session_opened" // policy_name, versions, limits, labels
+	SessionOpened Kind = "session_opened" // policy_name, policy_file, versions, limits, labels
 	ExecStarted   Kind = "exec_started"   // entry, input_digest, input, redacted
 	Decision      Kind = "decision"       // call, capability, effects, arguments_digest, arguments, redacted, allow, reason, rule, position, calls_left, approver, answer
 	Outcome       Kind = "outcome"        // call, capability, duration_ns, and result_digest, result, result_bytes, redacted, or error, detail, answer
@@ -49,6 +49,7 @@ type Record struct {
 	Linked string `json:"linked,omitempty"` // digest of the module that runs
 
 	PolicyName string            `json:"policy_name,omitempty"`
+	PolicyFile string            `json:"policy_file,omitempty"` // as positions name it
 	Versions   *Versions         `json:"versions,omitempty"`
 	Limits     *Limits           `json:"limits,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"` // the embedder's

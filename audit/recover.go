@@ -21,7 +21,7 @@ import (
 // checkpoint; if anything else is missing or different, it was no crash, and the log is not gone on with.
 
 func damaged(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format+" (`postern audit verify` says more)", append([]any{ErrDamaged}, args...)...)
+	return fmt.Errorf("%w: "+format, append([]any{ErrDamaged}, args...)...)
 }
 
 // load finds the log's state; the caller holds the lock.

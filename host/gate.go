@@ -95,7 +95,7 @@ func (x *execution) pass(ctx context.Context, g *granted, memory api.Memory, han
 
 // replay answers a call as it was answered before. Nothing is decided and nothing is called.
 func (x *execution) replay(g *granted, arguments []byte) []byte {
-	answer, err := x.session.host.config.Replay(x.session.number, int(x.calls), g.name, arguments)
+	answer, err := x.session.host.config.Replay(x.session.id, x.session.number, int(x.calls), g.name, arguments)
 	if err != nil {
 		return appendError(nil, "RuntimeError", g.name+": not as recorded")
 	}

@@ -58,9 +58,9 @@ type Config struct {
 	Progress func(stage string)
 }
 
-// Replay gives the answer, in JSON as docs/abi.md has it, to a call of a capability: the given exec and call of the session, both from 1. arguments are those
-// that a record would have, nil if the request was malformed. After an error the guest gets an exception.
-type Replay func(exec, call int, capability string, arguments []byte) (answer []byte, err error)
+// Replay gives the answer, in JSON as docs/abi.md has it, to a call of a capability in a session of this host, whose ID is given: exec and call are numbers from 1. arguments are
+// those that a record would have, nil if the request was malformed. After an error the guest gets an exception.
+type Replay func(session string, exec, call int, capability string, arguments []byte) (answer []byte, err error)
 
 // Guest is a Python interpreter for the ABI of docs/abi.md, before linking.
 type Guest struct {

@@ -47,7 +47,7 @@ func (h *Host) newJournal(session string) journal {
 
 // describe says in a session's first record what holds for all of it.
 func (h *Host) describe(r *audit.Record) {
-	r.PolicyName, r.Versions, r.Labels = h.policy.Name, &h.versions, h.config.Labels
+	r.PolicyName, r.PolicyFile, r.Versions, r.Labels = h.policy.Name, h.policy.File, &h.versions, h.config.Labels
 	r.Limits = &audit.Limits{
 		WallTime: h.limits.WallTime, Fuel: h.limits.Fuel, Memory: h.limits.Memory,
 		Output: h.limits.Output, Result: h.limits.Result, HostCalls: h.limits.HostCalls,

@@ -1,9 +1,15 @@
 package main
 
 import (
+	"encoding/hex"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/postern-sandbox/postern"
+	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/json"
 	"github.com/postern-sandbox/postern/capabilities/math"
@@ -47,4 +53,36 @@ func loadPolicy(path string, r *capabilities.Registry) (*policies.Policy, error)
 		return nil, fmt.Errorf("policy: %w", err)
 	}
 	return policy, nil
+}
+
+// recordedPolicy reads the policy of a recorded session from the log's folder. Its name in messages is the one it had then, since the guest was told it.
+func recordedPolicy(folder string, opened *audit.Record) (*policies.Policy, *capabilities.Registry, error) {
+	known, err := registry()
+	if err != nil {
+		return nil, nil, err
+	}
+	hash, ok := strings.CutPrefix(opened.Policy, "sha256:")
+	if _, err := hex.DecodeString(hash); !ok || err != nil || len(hash) != 64 {
+		return nil, nil, errors.New("its record names no policy")
+	}
+	path := filepath.Join(folder, "policies", hash+".toml")
+	if _, err := os.Stat(path); err != nil {
+		return nil, nil, fmt.Errorf("its policy is not there: %s", path)
+	}
+	text, err := readFile(path, policyLimit)
+	if err != nil {
+		return nil, nil, err
+	}
+	if audit.Digest(text) != opened.Policy {
+		return nil, nil, fmt.Errorf("the file of its policy, %s, was changed", opened.Policy)
+	}
+	vocab, err := vocabulary(known)
+	if err != nil {
+		return nil, nil, err
+	}
+	policy, err := policies.Parse(opened.PolicyFile, text, vocab)
+	if err != nil {
+		return nil, nil, fmt.Errorf("this program does not understand its policy: %w", err)
+	}
+	return policy, known, nil
 }

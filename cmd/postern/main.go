@@ -52,6 +52,7 @@ func verbs() []verb {
 		{"policy", "check policies without running anything", (*cli).policy},
 		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
 		{"imports", "list what a module imports, against a policy", (*cli).imports},
+		{"audit", "show, verify, prove and replay what was recorded", (*cli).audit},
 		{"version", "print versions and digests", (*cli).version},
 	}
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -121,6 +122,8 @@ func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Ho
 	switch {
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
+	case errors.Is(err, audit.ErrDamaged):
+		return nil, &failure{err: err, code: exitInternal, hint: "`postern audit verify` says what is wrong; a log begins anew when its folder is moved away"}
 	case errors.Is(err, host.ErrAudit):
 		return nil, &failure{err: err, code: exitInternal, hint: "name a folder that can be written as log in [audit], or `log = \"none\"` to keep no log"}
 	}
