@@ -54,7 +54,11 @@ func ParseCheckpoint(text []byte) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%w: not three lines and an empty one", errCheckpoint)
 	}
 	for line := range strings.Lines(signatures) {
-		if !strings.HasPrefix(line, signatureMark) || !strings.HasSuffix(line, "\n") {
+		// Package note takes base64 whose last bits are not zero; here, each byte counts.
+		text, ok := strings.CutPrefix(line, signatureMark)
+		_, encoded, _ := strings.Cut(strings.TrimSuffix(text, "\n"), " ")
+		_, err := base64.StdEncoding.Strict().DecodeString(encoded)
+		if !ok || !strings.HasSuffix(line, "\n") || err != nil || strings.Contains(encoded, "\r") {
 			return nil, fmt.Errorf("%w: not a signature: %.40q", errCheckpoint, line)
 		}
 	}

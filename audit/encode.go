@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -22,62 +23,60 @@ const lineLimit = 32 << 20
 var errRawJSON = errors.New("audit: a record's content is not JSON")
 
 // appendBody appends the record without its number: all that stands behind `{"n":17,` in its line.
-func (r *Record) appendBody(dst []byte) ([]byte, error) {
+func (r *Record) appendBody(dst []byte, known *digests) ([]byte, error) {
 	e := encoder{dst: dst}
 	e.dst = append(e.dst, `"v":`...)
 	e.dst = strconv.AppendInt(e.dst, Version, 10)
-	e.time("time", r.Time)
-	e.name("kind")
+	e.time(`,"time":`, r.Time)
+	e.name(`,"kind":`)
 	e.string(string(r.Kind))
-	e.text("session", r.Session)
-	e.integer("exec", int64(r.Exec))
-	e.integer("call", int64(r.Call))
-	e.text("policy", r.Policy)
-	e.text("guest", r.Guest)
-	e.text("linked", r.Linked)
-	e.text("policy_name", r.PolicyName)
-	e.text("policy_file", r.PolicyFile)
+	e.text(`,"session":`, r.Session)
+	e.integer(`,"exec":`, int64(r.Exec))
+	e.integer(`,"call":`, int64(r.Call))
+	e.digests(r, known)
+	e.text(`,"policy_name":`, r.PolicyName)
+	e.text(`,"policy_file":`, r.PolicyFile)
 	e.versions(r.Versions)
 	e.limits(r.Limits)
 	e.labels(r.Labels)
-	e.text("entry", r.Entry)
-	e.text("input_digest", r.InputDigest)
-	e.raw("input", r.Input)
-	e.text("capability", r.Capability)
-	e.text("effects", r.Effects)
-	e.text("arguments_digest", r.ArgumentsDigest)
-	e.raw("arguments", r.Arguments)
-	e.boolean("allow", r.Allow)
-	e.text("reason", r.Reason)
-	e.text("rule", r.Rule)
-	e.text("position", r.Position)
+	e.text(`,"entry":`, r.Entry)
+	e.text(`,"input_digest":`, r.InputDigest)
+	e.raw(`,"input":`, r.Input)
+	e.text(`,"capability":`, r.Capability)
+	e.text(`,"effects":`, r.Effects)
+	e.text(`,"arguments_digest":`, r.ArgumentsDigest)
+	e.raw(`,"arguments":`, r.Arguments)
+	e.boolean(`,"allow":`, r.Allow)
+	e.text(`,"reason":`, r.Reason)
+	e.text(`,"rule":`, r.Rule)
+	e.text(`,"position":`, r.Position)
 	if r.CallsLeft != nil {
-		e.always("calls_left", *r.CallsLeft)
+		e.always(`,"calls_left":`, *r.CallsLeft)
 	}
-	e.text("approver", r.Approver)
-	e.text("result_digest", r.ResultDigest)
-	e.raw("result", r.Result)
-	e.integer("result_bytes", int64(r.ResultBytes))
-	e.raw("answer", r.Answer)
-	e.texts("redacted", r.Redacted)
-	e.text("error", r.Error)
-	e.text("detail", r.Detail)
-	e.integer("duration_ns", int64(r.Duration))
-	e.boolean("ok", r.OK)
-	e.text("limit", r.Limit)
-	e.text("value_digest", r.ValueDigest)
-	e.text("stdout_digest", r.StdoutDigest)
-	e.text("stderr_digest", r.StderrDigest)
+	e.text(`,"approver":`, r.Approver)
+	e.text(`,"result_digest":`, r.ResultDigest)
+	e.raw(`,"result":`, r.Result)
+	e.integer(`,"result_bytes":`, int64(r.ResultBytes))
+	e.raw(`,"answer":`, r.Answer)
+	e.texts(`,"redacted":`, r.Redacted)
+	e.text(`,"error":`, r.Error)
+	e.text(`,"detail":`, r.Detail)
+	e.integer(`,"duration_ns":`, int64(r.Duration))
+	e.boolean(`,"ok":`, r.OK)
+	e.text(`,"limit":`, r.Limit)
+	e.text(`,"value_digest":`, r.ValueDigest)
+	e.text(`,"stdout_digest":`, r.StdoutDigest)
+	e.text(`,"stderr_digest":`, r.StderrDigest)
 	e.usage(r.Usage)
-	e.text("withheld", r.Withheld)
+	e.text(`,"withheld":`, r.Withheld)
 	if r.Lost {
-		e.name("lost")
+		e.name(`,"lost":`)
 		e.dst = append(e.dst, "true"...)
 	}
-	e.text("log", r.Log)
-	e.text("next", r.Next)
-	e.integer("lost_bytes", r.LostBytes)
-	e.integer("lost_records", r.LostRecords)
+	e.text(`,"log":`, r.Log)
+	e.text(`,"next":`, r.Next)
+	e.integer(`,"lost_bytes":`, r.LostBytes)
+	e.integer(`,"lost_records":`, r.LostRecords)
 	e.dst = append(e.dst, '}')
 	if e.err == nil && len(e.dst)-len(dst) > lineLimit {
 		e.err = fmt.Errorf("audit: a record of more than %d bytes", lineLimit)
@@ -90,16 +89,33 @@ func appendNumber(dst []byte, number int64) []byte {
 	return append(strconv.AppendInt(append(dst, `{"n":`...), number, 10), ',')
 }
 
+// digests are the three that most records of a process have in common, with what they are in the line.
+type digests struct {
+	policy, guest, linked string
+	encoded               []byte
+}
+
+func (e *encoder) digests(r *Record, known *digests) {
+	if known != nil && known.encoded != nil && r.Policy == known.policy && r.Guest == known.guest && r.Linked == known.linked {
+		e.dst = append(e.dst, known.encoded...)
+		return
+	}
+	start := len(e.dst)
+	e.text(`,"policy":`, r.Policy)
+	e.text(`,"guest":`, r.Guest)
+	e.text(`,"linked":`, r.Linked)
+	if known != nil && r.Policy != "" {
+		*known = digests{r.Policy, r.Guest, r.Linked, bytes.Clone(e.dst[start:])}
+	}
+}
+
 type encoder struct {
 	dst []byte
 	err error
 }
 
-func (e *encoder) name(name string) {
-	e.dst = append(e.dst, `,"`...)
-	e.dst = append(e.dst, name...)
-	e.dst = append(e.dst, `":`...)
-}
+// name appends the name of a member. It comes as it stands in the line, `,"kind":`, since a record has twenty of them.
+func (e *encoder) name(name string) { e.dst = append(e.dst, name...) }
 
 func (e *encoder) text(name, value string) {
 	if value != "" {
@@ -156,7 +172,7 @@ func (e *encoder) raw(name string, value json.RawMessage) {
 		return
 	}
 	if !json.Valid(value) {
-		e.err = fmt.Errorf("%w: %s", errRawJSON, name)
+		e.err = fmt.Errorf("%w: %s", errRawJSON, strings.Trim(name, `,":`))
 		return
 	}
 	e.name(name)
@@ -166,7 +182,7 @@ func (e *encoder) raw(name string, value json.RawMessage) {
 	}
 	compact := bytes.NewBuffer(e.dst)
 	if err := json.Compact(compact, value); err != nil {
-		e.err = fmt.Errorf("%w: %s", errRawJSON, name)
+		e.err = fmt.Errorf("%w: %s", errRawJSON, strings.Trim(name, `,":`))
 		return
 	}
 	e.dst = compact.Bytes()
@@ -181,14 +197,14 @@ func (e *encoder) versions(v *Versions) {
 	if v == nil {
 		return
 	}
-	e.name("versions")
+	e.name(`,"versions":`)
 	e.dst = append(e.dst, `{"postern":`...)
 	e.string(v.Postern)
-	e.name("go")
+	e.name(`,"go":`)
 	e.string(v.Go)
-	e.name("wazero")
+	e.name(`,"wazero":`)
 	e.string(v.Wazero)
-	e.name("extism")
+	e.name(`,"extism":`)
 	e.string(v.Extism)
 	e.dst = append(e.dst, '}')
 }
@@ -197,14 +213,14 @@ func (e *encoder) limits(l *Limits) {
 	if l == nil {
 		return
 	}
-	e.name("limits")
+	e.name(`,"limits":`)
 	e.dst = append(e.dst, `{"wall_time_ns":`...)
 	e.dst = strconv.AppendInt(e.dst, int64(l.WallTime), 10)
-	e.always("fuel", l.Fuel)
-	e.always("memory", l.Memory)
-	e.always("output", l.Output)
-	e.always("result", l.Result)
-	e.always("host_calls", l.HostCalls)
+	e.always(`,"fuel":`, l.Fuel)
+	e.always(`,"memory":`, l.Memory)
+	e.always(`,"output":`, l.Output)
+	e.always(`,"result":`, l.Result)
+	e.always(`,"host_calls":`, l.HostCalls)
 	e.dst = append(e.dst, '}')
 }
 
@@ -212,7 +228,7 @@ func (e *encoder) labels(labels map[string]string) {
 	if len(labels) == 0 {
 		return
 	}
-	e.name("labels")
+	e.name(`,"labels":`)
 	open := byte('{')
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		e.dst = append(e.dst, open)
@@ -228,13 +244,13 @@ func (e *encoder) usage(u *Usage) {
 	if u == nil {
 		return
 	}
-	e.name("usage")
+	e.name(`,"usage":`)
 	e.dst = append(e.dst, `{"fuel":`...)
 	e.dst = strconv.AppendInt(e.dst, u.Fuel, 10)
-	e.name("wall_ms")
+	e.name(`,"wall_ms":`)
 	e.float(u.WallMS)
-	e.always("memory_bytes", u.MemoryBytes)
-	e.always("host_calls", u.HostCalls)
+	e.always(`,"memory_bytes":`, u.MemoryBytes)
+	e.always(`,"host_calls":`, u.HostCalls)
 	e.dst = append(e.dst, '}')
 }
 

@@ -1,6 +1,8 @@
 package audit
 
 import (
+	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -8,7 +10,16 @@ import (
 
 // EncodeForTest is the line of a record.
 func EncodeForTest(number int64, r *Record) ([]byte, error) {
-	return r.appendBody(appendNumber(nil, number))
+	var known digests
+	first, err := r.appendBody(appendNumber(nil, number), &known)
+	if err != nil {
+		return nil, err
+	}
+	again, err := r.appendBody(appendNumber(nil, number), &known)
+	if err != nil || !bytes.Equal(first, again) {
+		return nil, fmt.Errorf("encoded twice: %q and %q, %w", first, again, err)
+	}
+	return first, nil
 }
 
 // Syncs is how often records waited for the disk.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -43,7 +44,8 @@ type Options struct {
 
 const (
 	defaultRotate = 64 << 20
-	gatherLimit   = 64 << 10 // bytes of records that wait to be written together
+	gatherLimit   = 64 << 10 // bytes of records that are worth being written together
+	gatherMost    = 1 << 20  // bytes that may wait for it
 	// interval is how long a record may wait to be written and covered by a checkpoint.
 	interval = time.Second
 )
@@ -60,47 +62,101 @@ var ErrDamaged = errors.New("audit: the log is damaged")
 
 // A Folder is the log that can be verified: records in files of JSON lines, the hashes of the Merkle tree over these lines, and checkpoints. Several
 // processes can have the same folder open; their records interleave and each is whole. docs/audit.md is the format.
+//
+// Locks are taken in the order syncing, io, mu; points stands for itself. The lock of the folder, against other processes, comes last.
 type Folder struct {
 	folder  string
 	options Options
 	signer  *signer // nil: unsigned
 	lock    *lockedfile.Mutex
+	name    string // of the log
 
 	mu      sync.Mutex
 	closed  bool
-	failed  bool        // the last attempt to write failed: no record is taken before one succeeds
-	broken  error       // nothing will succeed any more
-	armed   bool        // the timer runs
-	timer   *time.Timer // for tick
-	pending gathered    // records that are not written yet
+	failed  bool  // the last attempt to write failed: no record is taken before one succeeds
+	broken  error // nothing will succeed any more
+	behind  bool  // a goroutine is about to write
+	armed   bool  // the timer runs
+	timer   *time.Timer
+	newest  uint64   // how many records were taken
+	pending gathered // those that are not written yet
+	spare   gathered // empty, with room
+	known   digests
+
+	io      sync.Mutex
+	gone    bool        // the files are closed
+	written uint64      // the newest record that is
+	notes   gathered    // records of the log about itself, to be written first
 	lost    Record      // of the last recovery
+	file    *os.File    // the last one, of which
+	info    fs.FileInfo // is to tell whether it is still there
+	first   int64       // is the number of its first record
+	offset  int64       // is its length
+	ended   bool        // says that it ends with log_continued
+	tree    tree        // of all records that are written
+	hashes  *os.File
+	retired []*os.File // files that have ended and are not known to be on the disk
+	out     []byte     // kept for write
+	added   []tlog.Hash
 
-	name   string      // of the log
-	file   *os.File    // the last one, of which
-	info   fs.FileInfo // is to tell whether it is still there
-	first  int64       // is the number of its first record
-	offset int64       // is its length
-	ended  bool        // says that it ends with log_continued
-	tree   tree        // of all records that are written
-	hashes *os.File
-
+	points         sync.Mutex
 	checkpoints    *os.File
 	checkpointsEnd int64
 	last           *Checkpoint
 
-	buffer     []byte // kept for write
-	bufferTree []tlog.Hash
-
 	syncing sync.Mutex
-	synced  atomic.Int64 // records that are on the disk
+	synced  int64        // records that are on the disk
 	syncs   atomic.Int64 // how often that was waited for
-	retired []*os.File   // files that a sync may still use
 }
 
 // gathered are bodies of records, one after the other.
 type gathered struct {
 	bodies []byte
 	ends   []int
+	ids    []uint64 // counted as they are taken
+}
+
+func (g *gathered) add(r *Record, id uint64, known *digests) error {
+	bodies, err := r.appendBody(g.bodies, known)
+	if err != nil {
+		return err
+	}
+	g.bodies, g.ends, g.ids = bodies, append(g.ends, len(bodies)), append(g.ids, id)
+	return nil
+}
+
+// join appends another's records.
+func (g *gathered) join(other gathered) {
+	for i, end := range other.ends {
+		g.ends, g.ids = append(g.ends, len(g.bodies)+end), append(g.ids, other.ids[i])
+	}
+	g.bodies = append(g.bodies, other.bodies...)
+}
+
+// drop takes one record out.
+func (g *gathered) drop(id uint64) {
+	i := slices.Index(g.ids, id)
+	if i < 0 {
+		return
+	}
+	start := 0
+	if i > 0 {
+		start = g.ends[i-1]
+	}
+	size := g.ends[i] - start
+	g.bodies = slices.Delete(g.bodies, start, g.ends[i])
+	g.ends, g.ids = slices.Delete(g.ends, i, i+1), slices.Delete(g.ids, i, i+1)
+	for ; i < len(g.ends); i++ {
+		g.ends[i] -= size
+	}
+}
+
+// reset empties it. Room that is more than usual is given back.
+func (g *gathered) reset() {
+	if cap(g.bodies) > 2*gatherMost {
+		*g = gathered{}
+	}
+	g.bodies, g.ends, g.ids = g.bodies[:0], g.ends[:0], g.ids[:0]
 }
 
 // Open opens the log in a folder, and makes one where there is none: folder and files are their owner's only. What a crash has
@@ -162,8 +218,8 @@ func (l *Folder) openKey() error {
 
 // Lost says what the last recovery found missing, in a record of kind log_recovered. It is nil if nothing was.
 func (l *Folder) Lost() *Record {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.io.Lock()
+	defer l.io.Unlock()
 	if l.lost.Kind == "" {
 		return nil
 	}
@@ -193,40 +249,47 @@ func (l *Folder) needs(r *Record) (written, synced bool) {
 // Append implements [Log].
 func (l *Folder) Append(r *Record) error {
 	written, synced := l.needs(r)
-	l.mu.Lock()
-	err := l.take(r, written)
-	size := l.tree.size
-	l.mu.Unlock()
+	id, now, err := l.take(r, written)
+	if err != nil || !now {
+		return err
+	}
+	size, err := l.flushOr(id, id)
 	if err != nil || !synced {
 		return err
 	}
 	return l.sync(size)
 }
 
-func (l *Folder) take(r *Record, written bool) error {
+// take takes a record. now says that it has to be written before it counts.
+func (l *Folder) take(r *Record, written bool) (id uint64, now bool, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	switch {
 	case l.closed:
-		return ErrClosed
+		return 0, false, ErrClosed
 	case l.broken != nil:
-		return l.broken
+		return 0, false, l.broken
 	}
-	bodies, err := r.appendBody(l.pending.bodies)
-	if err != nil {
-		return err
+	if err := l.pending.add(r, l.newest+1, &l.known); err != nil {
+		return 0, false, err
 	}
-	l.pending.bodies, l.pending.ends = bodies, append(l.pending.ends, len(bodies))
-	if written || l.failed || len(bodies) > gatherLimit {
-		if err := l.flush(); err != nil {
-			// The record that failed is not wanted any more; those before it were promised.
-			l.failed = true
-			l.pending.drop()
-			l.arm()
-			return err
-		}
-	}
-	l.failed = false
+	l.newest++
 	l.arm()
-	return nil
+	size := len(l.pending.bodies)
+	if size > gatherLimit && !written && !l.behind {
+		l.behind = true
+		go l.writeBehind()
+	}
+	return l.newest, written || l.failed || size > gatherMost, nil
+}
+
+// writeBehind writes what has gathered while the sessions go on. If it fails, the next record meets the failure.
+func (l *Folder) writeBehind() {
+	l.mu.Lock()
+	l.behind = false
+	newest := l.newest
+	l.mu.Unlock()
+	l.flush(newest)
 }
 
 // arm has tick called soon.
@@ -246,36 +309,63 @@ func (l *Folder) arm() {
 func (l *Folder) tick() {
 	l.mu.Lock()
 	l.armed = false
-	done := l.closed || l.broken != nil
-	var err error
-	if !done {
-		err = l.flush()
-	}
-	size := l.tree.size
+	newest, done := l.newest, l.closed || l.broken != nil
 	l.mu.Unlock()
 	if done {
 		return
 	}
-	if err == nil {
-		// Most of what is to be waited for is waited for here, where nobody else waits for it.
-		err = l.sync(size)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed || l.broken != nil {
-		return
-	}
+	_, err := l.flush(newest)
 	if err == nil {
 		err = l.checkpoint()
 	}
 	if err != nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
 		l.failed = true
-		l.arm()
+		if !l.closed {
+			l.arm()
+		}
 	}
 }
 
-// flush writes what is pending.
-func (l *Folder) flush() error {
+// flush writes the records that were taken, at least up to the one with the given ID, and returns how many the log has then. What it cannot write is tried again: it
+// was promised.
+func (l *Folder) flush(id uint64) (size int64, err error) { return l.flushOr(id, 0) }
+
+// flushOr is flush for a record that was not promised yet: if it cannot be written, it is dropped.
+func (l *Folder) flushOr(id, dropped uint64) (size int64, err error) {
+	l.io.Lock()
+	defer l.io.Unlock()
+	if l.gone {
+		return 0, ErrClosed
+	}
+	if l.written >= id { // somebody else has written it with theirs
+		return l.tree.size, nil
+	}
+	l.mu.Lock()
+	batch, newest := l.pending, l.newest
+	l.pending, l.spare = l.spare, gathered{}
+	err = l.broken
+	l.mu.Unlock()
+
+	if err == nil {
+		err = l.writeLocked(batch)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err != nil {
+		batch.join(l.pending)
+		batch.drop(dropped)
+		l.pending, l.failed = batch, true
+		return 0, err
+	}
+	l.written, l.failed = newest, false
+	batch.reset()
+	l.spare = batch
+	return l.tree.size, nil
+}
+
+func (l *Folder) writeLocked(batch gathered) error {
 	unlock, err := l.lock.Lock()
 	if err != nil {
 		return fmt.Errorf("audit: lock log: %w", err)
@@ -284,12 +374,12 @@ func (l *Folder) flush() error {
 	if err := l.refresh(); err != nil {
 		return err
 	}
-	return l.write()
+	return l.write(batch)
 }
 
-// write appends what is pending to the last file; the caller holds the lock and has refreshed.
-func (l *Folder) write() error {
-	if len(l.pending.ends) == 0 {
+// write appends records to the last file; the caller holds the lock of the folder and has refreshed. All are written or, after an error, none.
+func (l *Folder) write(batch gathered) error {
+	if len(batch.ends)+len(l.notes.ends) == 0 {
 		return nil
 	}
 	if l.ended {
@@ -298,22 +388,24 @@ func (l *Folder) write() error {
 		}
 	}
 	before := l.tree.clone()
-	out, hashes := l.buffer[:0], l.bufferTree[:0]
+	out, added := l.out[:0], l.added[:0]
 	line := func(body []byte) {
 		start := len(out)
 		out = append(appendNumber(out, l.tree.size), body...)
-		hashes = l.tree.add(out[start:], hashes)
+		added = l.tree.add(out[start:], added)
 		out = append(out, '\n')
 	}
-	start := 0
-	for _, end := range l.pending.ends {
-		line(l.pending.bodies[start:end])
-		start = end
+	for _, g := range []gathered{l.notes, batch} {
+		start := 0
+		for _, end := range g.ends {
+			line(g.bodies[start:end])
+			start = end
+		}
 	}
 	full := l.offset+int64(len(out)) >= l.options.Rotate
 	if full {
 		next := Record{Kind: LogContinued, Time: time.Now().UTC(), Next: fileName(l.tree.size + 1)}
-		body, err := next.appendBody(nil)
+		body, err := next.appendBody(nil, nil)
 		if err != nil {
 			return err
 		}
@@ -321,9 +413,9 @@ func (l *Folder) write() error {
 	}
 	_, err := l.file.WriteAt(out, l.offset)
 	if err == nil {
-		err = hashFile{l.hashes}.write(before.size, hashes)
+		err = hashFile{l.hashes}.write(before.size, added)
 	}
-	l.keep(out, hashes)
+	l.keep(out, added)
 	if err != nil {
 		l.tree = before
 		// What is left of it if this fails, too, is mended when the log is next looked at.
@@ -331,51 +423,24 @@ func (l *Folder) write() error {
 		return fmt.Errorf("audit: write records: %w", err)
 	}
 	l.offset += int64(len(out))
-	l.pending.reset()
-	if full {
-		l.ended = true
-		return l.advance()
-	}
+	l.notes.reset()
+	l.ended = full
 	return nil
 }
 
 // keep keeps buffers for the next time, if they are of usual size.
-func (l *Folder) keep(out []byte, hashes []tlog.Hash) {
-	l.buffer, l.bufferTree = nil, nil
-	if cap(out) <= 4*gatherLimit {
-		l.buffer = out
+func (l *Folder) keep(out []byte, added []tlog.Hash) {
+	l.out, l.added = nil, nil
+	if cap(out) <= 2*gatherMost {
+		l.out = out
 	}
-	if cap(hashes) <= gatherLimit/tlog.HashSize {
-		l.bufferTree = hashes
-	}
-}
-
-// drop takes the last one back.
-func (g *gathered) drop() {
-	n := len(g.ends)
-	if n == 0 {
-		return // it was written, and what failed came after it
-	}
-	g.ends = g.ends[:n-1]
-	start := 0
-	if n > 1 {
-		start = g.ends[n-2]
-	}
-	g.bodies = g.bodies[:start]
-}
-
-func (g *gathered) reset() {
-	g.bodies, g.ends = g.bodies[:0], g.ends[:0]
-	if cap(g.bodies) > 4*gatherLimit {
-		g.bodies = nil
+	if cap(added) <= gatherMost/tlog.HashSize {
+		l.added = added
 	}
 }
 
-// advance goes on to the next file. The one that ended is on the disk before.
+// advance goes on to the next file.
 func (l *Folder) advance() error {
-	if err := l.syncFile(l.file); err != nil {
-		return err
-	}
 	next := l.tree.size
 	file, err := openFile(path(l.folder, next))
 	if err != nil {
@@ -414,75 +479,76 @@ func openFile(path string) (*os.File, error) {
 func (l *Folder) sync(size int64) error {
 	l.syncing.Lock()
 	defer l.syncing.Unlock()
-	if l.synced.Load() >= size {
+	if l.synced >= size {
 		return nil
 	}
-	l.mu.Lock()
-	file, written, broken := l.file, l.tree.size, l.broken
-	retired := l.retired
+	l.io.Lock()
+	if l.gone {
+		l.io.Unlock()
+		return ErrClosed
+	}
+	file, retired, written := l.file, l.retired, l.tree.size
 	l.retired = nil
-	l.mu.Unlock()
-	for _, file := range retired {
-		file.Close()
-	}
-	if broken != nil {
-		return broken
-	}
-	l.syncs.Add(1)
-	if err := file.Sync(); err != nil {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		return l.breakDown(err)
-	}
-	l.synced.Store(max(written, l.synced.Load()))
-	return nil
-}
+	l.io.Unlock()
 
-// syncFile is Sync for those who hold mu.
-func (l *Folder) syncFile(file *os.File) error {
+	l.syncs.Add(1)
+	for _, old := range retired {
+		if err := errors.Join(old.Sync(), old.Close()); err != nil {
+			return l.breakDown(err)
+		}
+	}
 	if err := file.Sync(); err != nil {
 		return l.breakDown(err)
 	}
+	l.synced = written
 	return nil
 }
 
 // breakDown makes the log refuse everything. After a failed sync, nobody knows what is on the disk, and the next sync may
 // succeed without it being there.
 func (l *Folder) breakDown(err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.broken == nil {
 		l.broken = fmt.Errorf("audit: sync log: %w", err)
 	}
 	return l.broken
 }
 
-// checkpoint writes what is pending and makes a checkpoint of all records, if there are any that have none.
+// checkpoint makes a checkpoint of the records that are written, if there are any that have none. While it waits for the disk, sessions go on.
 func (l *Folder) checkpoint() error {
+	l.io.Lock()
+	covered := l.tree.clone()
+	l.io.Unlock()
+	if err := l.sync(covered.size); err != nil {
+		return err
+	}
+	l.points.Lock()
+	defer l.points.Unlock()
 	unlock, err := l.lock.Lock()
 	if err != nil {
 		return fmt.Errorf("audit: lock log: %w", err)
 	}
-	defer unlock()
-	if err := l.refresh(); err != nil {
+	err = l.writeCheckpoint(&covered)
+	unlock()
+	if err != nil {
 		return err
 	}
-	if err := l.write(); err != nil {
-		return err
+	if err := l.checkpoints.Sync(); err != nil {
+		return l.breakDown(err)
 	}
-	return l.writeCheckpoint()
+	return nil
 }
 
-func (l *Folder) writeCheckpoint() error {
+// writeCheckpoint writes a checkpoint of a tree whose records are on the disk; the caller holds the lock of the folder.
+func (l *Folder) writeCheckpoint(covered *tree) error {
 	if err := l.readCheckpoints(); err != nil {
 		return err
 	}
-	if l.last != nil && l.last.Size >= l.tree.size && (l.last.Signed() || l.signer == nil) {
+	if l.last != nil && l.last.Size >= covered.size && (l.last.Signed() || l.signer == nil) {
 		return nil
 	}
-	if err := l.syncFile(l.file); err != nil {
-		return err
-	}
-	l.synced.Store(max(l.tree.size, l.synced.Load()))
-	c, err := newCheckpoint(l.name, &l.tree, l.signer)
+	c, err := newCheckpoint(l.name, covered, l.signer)
 	if err != nil {
 		return err
 	}
@@ -491,9 +557,6 @@ func (l *Folder) writeCheckpoint() error {
 		l.checkpoints.Truncate(l.checkpointsEnd)
 		return fmt.Errorf("audit: write checkpoint: %w", err)
 	}
-	if err := l.syncFile(l.checkpoints); err != nil {
-		return err
-	}
 	l.last, l.checkpointsEnd = c, l.checkpointsEnd+int64(len(entry))
 	return nil
 }
@@ -501,36 +564,46 @@ func (l *Folder) writeCheckpoint() error {
 // Checkpoint makes a checkpoint of all records so far and returns it.
 func (l *Folder) Checkpoint() (*Checkpoint, error) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
+	newest, closed := l.newest, l.closed
+	l.mu.Unlock()
+	if closed {
 		return nil, ErrClosed
 	}
-	if l.broken != nil {
-		return nil, l.broken
+	if _, err := l.flush(newest); err != nil {
+		return nil, err
 	}
 	if err := l.checkpoint(); err != nil {
 		return nil, err
 	}
+	l.points.Lock()
+	defer l.points.Unlock()
 	return l.last, nil
 }
 
 // Close writes what is pending, makes a last checkpoint and closes the files.
 func (l *Folder) Close() error {
-	l.syncing.Lock()
-	defer l.syncing.Unlock()
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.closed {
+		l.mu.Unlock()
 		return nil
 	}
 	l.closed = true
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	err := l.broken
+	newest := l.newest
+	l.mu.Unlock()
+	_, err := l.flush(newest)
 	if err == nil {
 		err = l.checkpoint()
 	}
+	l.syncing.Lock()
+	defer l.syncing.Unlock()
+	l.io.Lock()
+	defer l.io.Unlock()
+	l.points.Lock()
+	defer l.points.Unlock()
+	l.gone = true
 	return errors.Join(err, l.release())
 }
 

@@ -286,6 +286,9 @@ func TestFailureDoesNotLoseWhatWasPromised(t *testing.T) {
 	if log.Append(record("s", 3)) == nil {
 		t.Error("a pure call was taken though the log had failed")
 	}
+	if _, err := log.Checkpoint(); err == nil {
+		t.Error("a checkpoint of what could not be written")
+	}
 	if err := os.Rename(away, folder); err != nil {
 		t.Fatal(err)
 	}

@@ -66,11 +66,27 @@ func (l *Folder) load(adopt bool) error {
 			return err
 		}
 	}
-	if err := l.write(); err != nil { // log_recovered
+	if err := l.write(gathered{}); err != nil { // log_recovered
 		return err
 	}
 	if l.last == nil || !l.last.Signed() && l.signer != nil {
-		return l.writeCheckpoint()
+		return l.firstCheckpoint()
+	}
+	return nil
+}
+
+// firstCheckpoint is checkpoint for a log that nobody else has yet.
+func (l *Folder) firstCheckpoint() error {
+	for _, file := range append(l.retired, l.file) {
+		if err := file.Sync(); err != nil {
+			return l.breakDown(err)
+		}
+	}
+	if err := l.writeCheckpoint(&l.tree); err != nil {
+		return err
+	}
+	if err := l.checkpoints.Sync(); err != nil {
+		return l.breakDown(err)
 	}
 	return nil
 }
@@ -190,7 +206,7 @@ func (l *Folder) find(list []int64) error {
 			return err
 		}
 	}
-	l.synced.Store(size)
+	l.synced = size
 	return nil
 }
 
@@ -291,9 +307,6 @@ func eachLine(folder string, list []int64, f func(line []byte, number int64) err
 
 // refresh finds out whether another process has written since this one last did. The caller holds the lock.
 func (l *Folder) refresh() error {
-	if l.broken != nil {
-		return l.broken
-	}
 	info, err := os.Stat(path(l.folder, l.first))
 	if err != nil {
 		return fmt.Errorf("audit: look at log: %w", err)
@@ -396,19 +409,10 @@ func isContinued(line []byte, size int64) bool {
 	return json.Unmarshal(line, &r) == nil && r.Kind == LogContinued && r.Next == fileName(size)
 }
 
-// recovered puts a record of what was lost before those that are pending.
+// recovered has a record of what was lost written before anything else.
 func (l *Folder) recovered(bytes, records int64) error {
 	l.lost = Record{Kind: LogRecovered, Time: time.Now().UTC(), LostBytes: bytes, LostRecords: records}
-	body, err := l.lost.appendBody(nil)
-	if err != nil {
-		return err
-	}
-	for i := range l.pending.ends {
-		l.pending.ends[i] += len(body)
-	}
-	l.pending.bodies = append(body, l.pending.bodies...)
-	l.pending.ends = append([]int{len(body)}, l.pending.ends...)
-	return nil
+	return l.notes.add(&l.lost, 0, nil)
 }
 
 // create writes the first record of a new log, which names it, and its checkpoint. A log with more than that always has a checkpoint.
@@ -417,20 +421,18 @@ func (l *Folder) create() error {
 	rand.Read(id) // never fails: it ends the program instead
 	l.name = "postern-audit/" + hex.EncodeToString(id)
 	r := Record{Kind: LogCreated, Time: time.Now().UTC(), Log: l.name}
-	l.pending.reset()
 	l.lost = Record{}
-	var err error
-	if l.pending.bodies, err = r.appendBody(nil); err != nil {
+	l.notes.reset()
+	if err := l.notes.add(&r, 0, nil); err != nil {
 		return err
 	}
-	l.pending.ends = []int{len(l.pending.bodies)}
-	if err := l.write(); err != nil {
+	if err := l.write(gathered{}); err != nil {
 		return err
 	}
 	if err := syncFolder(l.folder); err != nil {
 		return err
 	}
-	return l.writeCheckpoint()
+	return l.firstCheckpoint()
 }
 
 // adoptName takes over a log of which only the first record was written, and no checkpoint.
