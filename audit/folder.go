@@ -529,9 +529,10 @@ func (l *Folder) checkpoint() error {
 	if err != nil {
 		return fmt.Errorf("audit: lock log: %w", err)
 	}
+	before := l.last
 	err = l.writeCheckpoint(&covered)
 	unlock()
-	if err != nil {
+	if err != nil || l.last == before {
 		return err
 	}
 	if err := l.checkpoints.Sync(); err != nil {

@@ -43,7 +43,7 @@ type Mismatch struct {
 	Record, Through int64
 
 	File   string // where it is, or should be
-	Reason string
+	Reason string // what is wrong with it, as the rest of a sentence that begins with what it is about
 }
 
 // Error names the place.
@@ -52,9 +52,9 @@ func (m *Mismatch) Error() string {
 	case m.Record < 0:
 		return fmt.Sprintf("audit: %s: %s", m.File, m.Reason)
 	case m.Through > m.Record:
-		return fmt.Sprintf("audit: %s: records %d to %d: %s", m.File, m.Record, m.Through, m.Reason)
+		return fmt.Sprintf("audit: %s: records %d to %d %s", m.File, m.Record, m.Through, m.Reason)
 	}
-	return fmt.Sprintf("audit: %s: record %d: %s", m.File, m.Record, m.Reason)
+	return fmt.Sprintf("audit: %s: record %d %s", m.File, m.Record, m.Reason)
 }
 
 // Unwrap gives [ErrDamaged].
@@ -304,7 +304,7 @@ func (v *verification) checkLine(first int64, line []byte) error {
 	}
 	for len(v.points) > 0 && v.points[0].Size == v.state.size {
 		if v.points[0].Root != v.state.root() {
-			return &Mismatch{v.good, number, fileName(first), fmt.Sprintf("they are not those of the checkpoint of %d records", v.state.size)}
+			return &Mismatch{v.good, number, fileName(first), fmt.Sprintf("are not those of the checkpoint of %d records", v.state.size)}
 		}
 		v.good, v.points = v.state.size, v.points[1:]
 	}
@@ -318,7 +318,7 @@ func (v *verification) misplaced(first int64, line []byte) error {
 	case said > v.state.size:
 		return v.bad(first, "is missing: record %d stands in its place", said)
 	default:
-		return v.bad(first, "record %d stands in its place", said)
+		return v.bad(first, "is not in its place: record %d stands there", said)
 	}
 }
 
