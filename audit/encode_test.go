@@ -79,7 +79,7 @@ func TestLinesAreThoseOfPackageJSON(t *testing.T) {
 // Fields are in the line in the order of the type, so that a reader of the type knows the line.
 func FuzzLine(f *testing.F) {
 	f.Add("text", []byte(`{"args":[]}`), 1.5, int64(7))
-	f.Add("\u2029\xed\xa0\x80\\", []byte(" [ ] "), -0.0, int64(-1))
+	f.Add("\u2029\xed\xa0\x80\\", []byte(" [ ] "), math.Copysign(0, -1), int64(-1))
 	f.Fuzz(func(t *testing.T, text string, raw []byte, number float64, integer int64) {
 		r := &audit.Record{
 			Version: audit.Version, Time: time.Unix(0, integer).UTC(), Kind: audit.Kind(text), Session: text, Detail: text, Redacted: []string{text},

@@ -63,6 +63,7 @@ func writeNew(path, text string, mode fs.FileMode) error {
 type signer struct {
 	note.Signer
 	verifier note.Verifier
+	public   string
 }
 
 // newSigner reads a private key, PRIVATE+KEY+name+hash+base64(1 || seed), and makes its public one as well.
@@ -84,7 +85,7 @@ func newSigner(key string) (*signer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &signer{private, verifier}, nil
+	return &signer{private, verifier, public}, nil
 }
 
 // readSigner reads a private key. One that others can read is refused: it would prove nothing.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -96,6 +97,22 @@ func (r *lineReader) next() (line []byte, whole bool, err error) {
 		return line, false, nil
 	}
 	return nil, false, err
+}
+
+// openRegular opens a file to be read. What is no file, a pipe that never ends for example, is refused before it is opened.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err == nil && !info.Mode().IsRegular() {
+		err = &fs.PathError{Op: "open", Path: path, Err: errors.New("not a regular file")}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("audit: read log: %w", err)
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("audit: read log: %w", err)
+	}
+	return file, nil
 }
 
 func path(folder string, first int64) string { return filepath.Join(folder, fileName(first)) }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -44,9 +43,9 @@ func Prove(folder string, number int64, checkpoint *Checkpoint) ([]byte, error) 
 	if err != nil {
 		return nil, err
 	}
-	hashes, err := os.Open(filepath.Join(folder, hashesFile))
+	hashes, err := openRegular(filepath.Join(folder, hashesFile))
 	if err != nil {
-		return nil, fmt.Errorf("audit: read tree: %w", err)
+		return nil, err
 	}
 	defer hashes.Close()
 	proof, err := tlog.ProveRecord(checkpoint.Size, number, hashFile{hashes})
@@ -68,13 +67,18 @@ func Prove(folder string, number int64, checkpoint *Checkpoint) ([]byte, error) 
 
 // LastCheckpoint reads the last checkpoint of a log. It does not look whether the log agrees with it.
 func LastCheckpoint(folder string) (*Checkpoint, error) {
-	data, err := os.ReadFile(filepath.Join(folder, checkpointsFile))
+	file, err := openRegular(filepath.Join(folder, checkpointsFile))
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("audit: read checkpoints: %w", err)
 	}
-	list, _, err := parseCheckpoints(data)
+	list, _, err := lastCheckpoints(file, 0, info.Size())
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+		return nil, err
 	}
 	if len(list) == 0 {
 		return nil, fmt.Errorf("audit: the log in %q has no checkpoint", folder)
@@ -91,9 +95,9 @@ func findLine(folder string, number int64) ([]byte, error) {
 		if list[i] > number {
 			continue
 		}
-		file, err := os.Open(path(folder, list[i]))
+		file, err := openRegular(path(folder, list[i]))
 		if err != nil {
-			return nil, fmt.Errorf("audit: read log: %w", err)
+			return nil, err
 		}
 		defer file.Close()
 		reader := newLineReader(file)

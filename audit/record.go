@@ -36,7 +36,7 @@ const (
 // content as it is, or would be, in the record: what is redacted is not in it.
 type Record struct {
 	Number  int64     `json:"n"` // place in the log, from 0; given by the Folder
-	Version int       `json:"v"` // of the schema; given by the Folder
+	Version int       `json:"v"` // of the schema; the Folder writes its own
 	Time    time.Time `json:"time"`
 	Kind    Kind      `json:"kind"`
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -59,6 +60,9 @@ func (l *Folder) load(adopt bool) error {
 		return damaged("%s is there, and %s does not lead to it", fileName(later), fileName(l.first))
 	}
 	if l.tree.size == 0 {
+		if err := l.publish(); err != nil {
+			return err
+		}
 		return l.create()
 	}
 	if l.name == "" {
@@ -69,10 +73,25 @@ func (l *Folder) load(adopt bool) error {
 	if err := l.write(gathered{}); err != nil { // log_recovered
 		return err
 	}
+	if err := l.publish(); err != nil {
+		return err
+	}
 	if l.last == nil || !l.last.Signed() && l.signer != nil {
 		return l.firstCheckpoint()
 	}
 	return nil
+}
+
+// publish puts the public key beside a log whose private key is elsewhere, so that verify finds it.
+func (l *Folder) publish() error {
+	if l.signer == nil {
+		return nil
+	}
+	path := filepath.Join(l.folder, PublicKeyFile)
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return writeNew(path, l.signer.public+"\n", 0o644)
 }
 
 // firstCheckpoint is checkpoint for a log that nobody else has yet.
@@ -119,21 +138,9 @@ func (l *Folder) readCheckpoints() error {
 	if info.Size() < l.checkpointsEnd {
 		return damaged("its checkpoints were cut")
 	}
-	// When it opens, the last one is enough: verify reads them all.
-	start := l.checkpointsEnd
-	if tail := info.Size() - 4*checkpointLimit; start == 0 && tail > 0 {
-		start = tail
-	}
-	data := make([]byte, info.Size()-start)
-	if _, err := io.ReadFull(io.NewSectionReader(l.checkpoints, start, info.Size()-start), data); err != nil {
-		return fmt.Errorf("audit: read checkpoints: %w", err)
-	}
-	if start != l.checkpointsEnd {
-		data = fromFirstCheckpoint(data)
-	}
-	list, torn, err := parseCheckpoints(data)
+	list, torn, err := lastCheckpoints(l.checkpoints, l.checkpointsEnd, info.Size())
 	if err != nil {
-		return damaged("%v", err)
+		return err
 	}
 	if len(list) > 0 {
 		l.last = list[len(list)-1]
@@ -146,6 +153,25 @@ func (l *Folder) readCheckpoints() error {
 		}
 	}
 	return nil
+}
+
+// lastCheckpoints reads the checkpoints of a file of the given size from an offset on, or when there is much, the last of them: verify reads them all.
+func lastCheckpoints(file io.ReaderAt, start, size int64) (list []*Checkpoint, torn []byte, err error) {
+	from := start
+	if tail := size - 4*checkpointLimit; tail > start {
+		from = tail
+	}
+	data := make([]byte, size-from)
+	if _, err := io.ReadFull(io.NewSectionReader(file, from, size-from), data); err != nil {
+		return nil, nil, fmt.Errorf("audit: read checkpoints: %w", err)
+	}
+	if from != start {
+		data = fromFirstCheckpoint(data)
+	}
+	if list, torn, err = parseCheckpoints(data); err != nil {
+		return nil, nil, damaged("%v", err)
+	}
+	return list, torn, nil
 }
 
 // fromFirstCheckpoint cuts off the rest of a checkpoint that data begins within: it ends with a signature and an empty line, or
@@ -280,9 +306,9 @@ func (l *Folder) rebuild(list []int64, size int64) (tree, error) {
 func eachLine(folder string, list []int64, f func(line []byte, number int64) error) error {
 	number := int64(0)
 	for _, first := range list {
-		file, err := os.Open(path(folder, first))
+		file, err := openRegular(path(folder, first))
 		if err != nil {
-			return fmt.Errorf("audit: read log: %w", err)
+			return err
 		}
 		reader := newLineReader(file)
 		for err == nil {

@@ -336,3 +336,30 @@ func TestRecoveredRecordIsReadable(t *testing.T) {
 		t.Errorf("%+v, %v", r, err)
 	}
 }
+
+// Whatever is in a folder: nothing breaks, and a log that was opened is one that verifies.
+func FuzzFolder(f *testing.F) {
+	folder := f.TempDir()
+	log := open(f, folder, audit.Options{})
+	add(f, log, record("s", 1), record("s", 2))
+	shut(f, log)
+	f.Add(read(f, filepath.Join(folder, "log.jsonl")), read(f, filepath.Join(folder, "checkpoints")), read(f, filepath.Join(folder, "tree")))
+	f.Add([]byte("{}\n"), []byte(nil), []byte(nil))
+	f.Fuzz(func(t *testing.T, lines, checkpoints, hashes []byte) {
+		folder := t.TempDir()
+		write(t, filepath.Join(folder, "log.jsonl"), lines)
+		write(t, filepath.Join(folder, "checkpoints"), checkpoints)
+		write(t, filepath.Join(folder, "tree"), hashes)
+		audit.Verify(folder, audit.VerifyOptions{})
+		audit.Prove(folder, 0, nil)
+		log, err := audit.Open(folder, audit.Options{})
+		if err != nil {
+			return
+		}
+		add(t, log, record("s", 3))
+		shut(t, log)
+		if _, err := audit.Verify(folder, audit.VerifyOptions{}); err != nil {
+			t.Fatalf("opened, and then: %v", err)
+		}
+	})
+}

@@ -3,6 +3,7 @@ package audit
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -148,9 +149,9 @@ func (v *verification) look() error {
 }
 
 func (v *verification) readCheckpoints() error {
-	data, err := os.ReadFile(filepath.Join(v.folder, checkpointsFile))
+	data, err := readWhole(filepath.Join(v.folder, checkpointsFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("audit: read checkpoints: %w", err)
+		return err
 	}
 	wrong := func(format string, args ...any) error {
 		return &Mismatch{Record: -1, File: checkpointsFile, Reason: fmt.Sprintf(format, args...)}
@@ -180,10 +181,29 @@ func (v *verification) readCheckpoints() error {
 				return err
 			}
 		}
-		at, _ := slices.BinarySearchFunc(v.points, c.Size, func(p *Checkpoint, size int64) int { return int(p.Size - size) })
+		at, _ := slices.BinarySearchFunc(v.points, c.Size, func(p *Checkpoint, size int64) int { return cmp.Compare(p.Size, size) })
 		v.points = slices.Insert(v.points, at, c)
 	}
 	return nil
+}
+
+// checkpointsMost is how much Verify reads of checkpoints: four million of them.
+const checkpointsMost = 1 << 30
+
+func readWhole(path string) ([]byte, error) {
+	file, err := openRegular(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, checkpointsMost+1))
+	if err != nil {
+		return nil, fmt.Errorf("audit: read checkpoints: %w", err)
+	}
+	if len(data) > checkpointsMost {
+		return nil, fmt.Errorf("audit: %s is larger than %d bytes", path, checkpointsMost)
+	}
+	return data, nil
 }
 
 // checkSignatures checks all signatures while the lines are read.
@@ -255,9 +275,9 @@ func (v *verification) bad(first int64, format string, args ...any) error {
 }
 
 func (v *verification) checkFile(first, length int64) (ended bool, err error) {
-	file, err := os.Open(path(v.folder, first))
+	file, err := openRegular(path(v.folder, first))
 	if err != nil {
-		return false, fmt.Errorf("audit: read log: %w", err)
+		return false, err
 	}
 	defer file.Close()
 	reader := newLineReader(io.LimitReader(file, length))
@@ -349,9 +369,9 @@ type hashStream struct {
 }
 
 func (s *hashStream) open(path string) error {
-	file, err := os.Open(path)
+	file, err := openRegular(path)
 	if err != nil {
-		return fmt.Errorf("audit: read tree: %w", err)
+		return err
 	}
 	info, err := file.Stat()
 	if err != nil {

@@ -40,7 +40,7 @@ func (h *Host) newJournal(session string) journal {
 		full:  full,
 		words: full && len(h.policy.Audit.Redact) == 0,
 		common: audit.Record{
-			Session: session, Policy: h.policy.Digest, Guest: h.guestDigest, Linked: h.linkedDigest,
+			Version: audit.Version, Session: session, Policy: h.policy.Digest, Guest: h.guestDigest, Linked: h.linkedDigest,
 		},
 	}
 }

@@ -132,7 +132,11 @@ agrees with itself: what was kept elsewhere, --key and above all --checkpoint, i
 	if err != nil {
 		return c.failLog(err)
 	}
-	if !v.Signed && kept == nil {
+	switch {
+	case v.Signed || kept != nil:
+	case v.Last != nil && v.Last.Signed():
+		fmt.Fprintln(c.stderr, "note: the signatures were not checked: there is no public key in the folder, and none is given with --key")
+	default:
 		fmt.Fprintln(c.stderr, "note: the log is not signed: this finds accidents, and not whoever can write the folder")
 		c.hintf("keep what `postern audit checkpoint` prints elsewhere, and give it to --checkpoint; `postern audit keygen` makes a key")
 	}
@@ -238,24 +242,23 @@ The proof holds the record as it is; it shows nothing else of the log.`)
 }
 
 func (c *cli) auditKeygen(args []string) int {
-	f := c.newFlags("audit keygen [--name NAME] [DIR | -o FILE]", `Makes the key that signs a log's checkpoints: the private one in DIR/key, for its owner only, the public one in DIR/key.pub and on stdout. A log that is in DIR
-already is signed as it is now, so look at it first; from then on it needs its key. With -o, makes FILE and FILE.pub, for a policy that names
-FILE as key in [audit]. Keep the public key elsewhere too: it is what audit verify --key holds the log to.`)
+	f := c.newFlags("audit keygen [--name NAME] [-o FILE] [DIR]", `Makes the key that signs a log's checkpoints: the private one in DIR/key, for its owner only, the public one in DIR/key.pub and on stdout. A log that is in DIR
+already is signed as it is now, so look at it first; from then on it needs its key. With -o, the keys are FILE and FILE.pub, for a policy that names
+FILE as key in [audit]; the log in DIR, if that is given, is signed with it. Keep the public key elsewhere too: it is what audit verify --key holds the log to.`)
 	name := f.String("name", "postern-audit", "the `NAME` in each signature: no spaces, no plus")
 	out := f.String("o", "", "the `FILE` of the private key")
 	rest, exit, ok := f.parse(args)
 	if !ok {
 		return exit
 	}
-	if *out != "" && len(rest) > 0 {
-		return c.fail(usageError("", "-o %s and the folder %s are both given", *out, rest[0]))
-	}
 	path, folder := *out, ""
-	if path == "" {
+	if path == "" || len(rest) > 0 {
 		var err error
 		if folder, err = keyFolder(rest); err != nil {
 			return c.fail(err)
 		}
+	}
+	if path == "" {
 		path = filepath.Join(folder, audit.KeyFile)
 	}
 	public, err := audit.GenerateKey(path, *name)
@@ -271,7 +274,7 @@ FILE as key in [audit]. Keep the public key elsewhere too: it is what audit veri
 	}
 	if reader, err := audit.OpenReader(folder); err == nil {
 		reader.Close()
-		signed, err := audit.Adopt(folder, audit.Options{})
+		signed, err := audit.Adopt(folder, audit.Options{Key: path})
 		if err != nil {
 			os.Remove(path)
 			os.Remove(path + ".pub")
