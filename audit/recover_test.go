@@ -79,8 +79,8 @@ func goOn(t *testing.T, folder string, options audit.Options) (lost *audit.Recor
 func cuts(length int, ends []int) []int {
 	var list []int
 	for cut := range length {
-		near := slices.ContainsFunc(ends, func(end int) bool { return cut >= end-12 && cut <= end+12 })
-		if long() || near || cut%11 == 0 || cut == length-1 {
+		near := slices.ContainsFunc(ends, func(end int) bool { return cut >= end-3 && cut <= end+3 })
+		if long() || near || cut%37 == 0 || cut == length-1 {
 			list = append(list, cut)
 		}
 	}
@@ -337,7 +337,7 @@ func TestRecoveredRecordIsReadable(t *testing.T) {
 	}
 }
 
-// Whatever is in a folder: nothing breaks, and a log that was opened is one that verifies.
+// Whatever is in a folder: nothing breaks, and a log that verifies can be gone on with and verifies then.
 func FuzzFolder(f *testing.F) {
 	folder := f.TempDir()
 	log := open(f, folder, audit.Options{})
@@ -350,15 +350,19 @@ func FuzzFolder(f *testing.F) {
 		write(t, filepath.Join(folder, "log.jsonl"), lines)
 		write(t, filepath.Join(folder, "checkpoints"), checkpoints)
 		write(t, filepath.Join(folder, "tree"), hashes)
-		audit.Verify(folder, audit.VerifyOptions{})
+		_, wrong := audit.Verify(folder, audit.VerifyOptions{})
 		audit.Prove(folder, 0, nil)
 		log, err := audit.Open(folder, audit.Options{})
-		if err != nil {
+		if err != nil && wrong != nil {
 			return
+		}
+		if err != nil {
+			t.Fatalf("it verifies, and cannot be opened: %v", err)
 		}
 		add(t, log, record("s", 3))
 		shut(t, log)
-		if _, err := audit.Verify(folder, audit.VerifyOptions{}); err != nil {
+		// Opening does not read what is covered by a checkpoint: what was wrong there still is.
+		if _, err := audit.Verify(folder, audit.VerifyOptions{}); err != nil && (wrong == nil || !errors.Is(err, audit.ErrDamaged)) {
 			t.Fatalf("opened, and then: %v", err)
 		}
 	})

@@ -58,10 +58,9 @@ whether that is what was written, audit verify says.`)
 	for {
 		e, err := reader.Next()
 		switch {
-		case errors.Is(err, io.EOF) && *follow:
-			select {
+		case errors.Is(err, io.EOF) && *follow && c.ctx.Err() == nil:
+			select { // and look once more, also when it is the end
 			case <-c.ctx.Done():
-				return exitOK
 			case <-time.After(200 * time.Millisecond):
 			}
 			continue

@@ -107,6 +107,6 @@ usage: postern COMMAND [ARGUMENTS]
 
 exit codes: 0 fine; 1 the Python code raised; 2 bad usage or invalid policy; 3 an uncaught denial; 4 a limit;
 70 an internal fault; 130 interrupted. 3 and 4 are told by what the code raised: information, not proof. `+"`imports`"+` exits with 3 for an import that
-is not granted.
+is not granted, `+"`audit verify`"+` and `+"`audit replay`"+` with 1 for a log that is not what was written or goes another way.
 `)
 }
