@@ -51,7 +51,7 @@ func redactions(policy *policies.Policy, registry *capabilities.Registry, functi
 			known := slices.ContainsFunc(parameters, func(p capabilities.Parameter) bool { return matches(parts[2], p.Name) })
 			if !known && parts[2] != returned {
 				if parts[0] != "*" && parts[1] != "*" {
-					mistakes = append(mistakes, fmt.Errorf("host: redact: %q: %s%s has no parameter %q", text, g.name, signature, parts[2]))
+					mistakes = append(mistakes, fmt.Errorf("%w: %q: it is %s%s", ErrRedact, text, g.name, signature))
 				}
 				continue
 			}

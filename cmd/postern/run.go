@@ -122,6 +122,8 @@ func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Ho
 	switch {
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
+	case errors.Is(err, host.ErrRedact):
+		return nil, usageError("redact in [audit] is about the parameters of functions, or \"return\"", "%s: %w", policy.File, err)
 	case errors.Is(err, audit.ErrDamaged):
 		return nil, &failure{err: err, code: exitInternal, hint: "`postern audit verify` says what is wrong; a log begins anew when its folder is moved away"}
 	case errors.Is(err, host.ErrAudit):
