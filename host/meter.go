@@ -27,7 +27,11 @@ type meter struct {
 	asked     time.Time       // when the guest was asked to stop; zero if it was not
 }
 
-// grace is how long a guest that was asked to stop may take: to leave its try statements and to describe where it was.
+// A guest that was asked to stop has so long to notice, which it does between two instructions of Python: one that does not
+// is in the middle of a loop in C.
+const patience = 25 * time.Millisecond
+
+// grace is how long a guest that has noticed may take: to leave its try statements and to describe where it was.
 const grace = 250 * time.Millisecond
 
 // slice is how much fuel is handed out at once: about a millisecond of machine code.
@@ -71,6 +75,9 @@ func (m *meter) mayGoOn() bool {
 	if m.asked.IsZero() {
 		m.asked = time.Now()
 		return m.interrupt.ask()
+	}
+	if m.interrupt.waiting() {
+		return time.Since(m.asked) < patience
 	}
 	return time.Since(m.asked) < grace
 }

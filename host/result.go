@@ -31,6 +31,9 @@ type Result struct {
 	Policy        string          `json:"policy"` // digest, "sha256:…"
 	Guest         string          `json:"guest"`  // digest of the guest, or of Config.Linked, "sha256:…"
 
+	// Restored says that the guest was stopped by force, or crashed, and that the session has fallen back to the state that was kept last.
+	Restored bool `json:"-"`
+
 	// Withheld is what the code tried to use and has no grant for, in the guest's words: good for suggestions, not for decisions.
 	Withheld []Withheld `json:"-"`
 }

@@ -38,7 +38,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 	usage := Usage{
 		Fuel:        limits.Fuel - max(left, 0),
 		WallMS:      math.Round(time.Since(started).Seconds()*1e6) / 1e3,
-		MemoryBytes: s.instance.memory(),
+		MemoryBytes: int64(s.instance.memory.size()),
 		HostCalls:   x.calls,
 	}
 	var result *Result
@@ -62,9 +62,9 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 		}
 	}
 	if err != nil {
-		s.lost.Store(true)
+		s.instance.broken = true
 		words := s.instance.stdio.take()
-		s.host.logger.Debug("session lost", "session", s.id, "error", err, "stdio", words)
+		s.host.logger.Debug("guest stopped", "session", s.id, "error", err, "stdio", words)
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errWallTime):
 			result = limitResult("wall_time", fmt.Sprintf("more than %v passed", limits.WallTime))
