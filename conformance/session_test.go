@@ -421,7 +421,7 @@ func TestFuel(t *testing.T) {
 	if s, r := with(used); says(r) != "2666466670000" || s.Lost() {
 		t.Errorf("with %d: %s, lost %v", used, says(r), s.Lost())
 	}
-	if s, r := with(used - 1); says(r) != "LimitExceeded [fuel]" || !r.Restored {
+	if _, r := with(used - 1); says(r) != "LimitExceeded [fuel]" || !r.Restored {
 		t.Errorf("with %d: %s, restored %v", used-1, says(r), r.Restored)
 	}
 }
