@@ -77,12 +77,13 @@ type image struct {
 	bytes   []byte
 	size    uint64 // bytes of memory: whole pages of 64 KiB
 	state   []uint64
+	digest  string // of memory and state, "sha256:…"
 	pagemap pagemap
 }
 
-func openImage(file *os.File, size uint64, state []uint64) (*image, error) {
+func openImage(file *os.File, size uint64, state []uint64, digest string) (*image, error) {
 	defer file.Close()
-	i := &image{bytes: make([]byte, size), size: size, state: state}
+	i := &image{bytes: make([]byte, size), size: size, state: state, digest: digest}
 	_, err := io.ReadFull(io.NewSectionReader(file, 0, int64(size)), i.bytes)
 	return i, err
 }

@@ -137,17 +137,18 @@ type image struct {
 	file    *os.File
 	size    uint64 // bytes of memory: whole pages of 64 KiB
 	state   []uint64
+	digest  string // of memory and state, "sha256:…"
 	bytes   []byte // the file's memory, to compare with
 	pagemap pagemap
 }
 
-func openImage(file *os.File, size uint64, state []uint64) (*image, error) {
+func openImage(file *os.File, size uint64, state []uint64, digest string) (*image, error) {
 	bytes, err := unix.Mmap(int(file.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_PRIVATE|mapNoReserve)
 	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("host: map the guest's image: %w", err)
 	}
-	return &image{file: file, size: size, state: state, bytes: bytes, pagemap: openPagemap()}, nil
+	return &image{file: file, size: size, state: state, digest: digest, bytes: bytes, pagemap: openPagemap()}, nil
 }
 
 func (i *image) close() error {
