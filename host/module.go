@@ -80,7 +80,7 @@ const moduleTrailer = 32 + 4 + 1 + len(moduleMagic)
 
 func (h *Host) modulePath(folder string, symbols []string) string {
 	version := fmt.Appendf(nil, "%d", link.Version)
-	return filepath.Join(folder, "modules", cacheKey(version, []byte(h.guestDigest), []byte(strings.Join(symbols, "\n"))))
+	return filepath.Join(folder, "modules", cacheKey([]byte(moduleMagic), version, []byte(h.guestDigest), []byte(strings.Join(symbols, "\n"))))
 }
 
 // loadModule returns the module that an earlier host has linked for the same grants. Its imports are compared with them again.

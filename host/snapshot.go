@@ -29,7 +29,7 @@ const (
 )
 
 func (h *Host) imagePath(linkedDigest string) string {
-	return filepath.Join(h.cache.folder, "images", cacheKey([]byte(linkedDigest), []byte(h.guestDigest), h.configuration))
+	return filepath.Join(h.cache.folder, "images", cacheKey([]byte(imageMagic), []byte(linkedDigest), []byte(h.guestDigest), h.configuration))
 }
 
 // fromCache finds the module and its image as an earlier host has left them.
