@@ -92,11 +92,12 @@ type Host struct {
 	closing context.Context // done when Close begins
 	stop    context.CancelFunc
 
-	mu       sync.Mutex
-	closed   bool
-	sessions map[*Session]struct{}
-	spare    []*instance    // clean ones
-	running  sync.WaitGroup // of calls into sessions
+	mu         sync.Mutex
+	closed     bool
+	sessions   map[*Session]struct{}
+	spare      []*instance // clean ones
+	spareLimit int
+	running    sync.WaitGroup // of calls into sessions
 }
 
 // New links, checks and compiles the guest for a policy: seconds the first time, a tenth of one when the compiled code
@@ -117,6 +118,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 	if h.config.Guest.Wasm == nil && h.config.Guest.Files == nil {
 		h.config.Guest = Guest{Wasm: guest.Wasm, Digest: guest.Digest(), Files: guest.Files, Modules: guest.Modules}
 	}
+	h.spareLimit = h.config.spareInstances()
 	h.limits = h.policy.Limits.WithDefaults()
 	h.bounds = boundsOf(h.limits)
 	h.closing, h.stop = context.WithCancel(context.Background())

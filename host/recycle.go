@@ -47,20 +47,23 @@ func (h *Host) takeSpare() *instance {
 
 // retire keeps an instance for another session, if it can be made clean and there is room, and closes it otherwise.
 func (h *Host) retire(in *instance) error {
-	h.mu.Lock()
-	wanted := !h.closed && len(h.spare) < h.config.spareInstances()
-	h.mu.Unlock()
-	if wanted && in.restart(nil) {
-		h.mu.Lock()
-		if wanted = !h.closed && len(h.spare) < h.config.spareInstances(); wanted {
-			h.spare = append(h.spare, in)
-		}
-		h.mu.Unlock()
-		if wanted {
-			return nil
-		}
+	if h.roomForSpare(nil) && in.restart(nil) && h.roomForSpare(in) {
+		return nil
 	}
 	return in.close(context.Background())
+}
+
+// roomForSpare reports whether there is room for one more spare instance, and keeps in there if it is not nil.
+func (h *Host) roomForSpare(in *instance) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || len(h.spare) >= h.spareLimit {
+		return false
+	}
+	if in != nil {
+		h.spare = append(h.spare, in)
+	}
+	return true
 }
 
 // restart makes the instance as if it were new and began as d says. It is false if that cannot be done with this one, which
