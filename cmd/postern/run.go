@@ -201,6 +201,9 @@ func (c *cli) print(r *host.Result) error {
 		return err
 	}
 	if r.Error.Limit != "" && (r.Error.FromHost || text != "") {
+		if !r.Error.FromHost {
+			c.errorf("%s", r.Error.Figures)
+		}
 		c.hintf("raise %s in [limits] of the policy if the code needs more", r.Error.Limit)
 	}
 	return nil

@@ -33,6 +33,7 @@ _sources = {}  # the names of the agent's files, oldest first; linecache has the
 _withheld = []
 _ungranted = ()  # families that the policy could grant
 _guest_modules = ()  # modules that the policy could authorise
+_recursion = 1000  # limits.recursion
 
 
 class Interrupt(BaseException):
@@ -246,6 +247,19 @@ def _exit(code=None):
     raise SystemExit(code)
 
 
+_real_setrecursionlimit = sys.setrecursionlimit
+
+
+def _setrecursionlimit(limit, /):
+    if isinstance(limit, int) and limit > _recursion:
+        raise ValueError(f"limits.recursion of policy {_policy_name!r} is {_recursion}: it can be lowered, not raised")
+    _real_setrecursionlimit(limit)
+
+
+_setrecursionlimit.__name__ = _setrecursionlimit.__qualname__ = "setrecursionlimit"
+_setrecursionlimit.__module__ = "sys"
+
+
 def _agent_builtins():
     own = dict(vars(builtins))
     own.update(
@@ -266,11 +280,12 @@ def _agent_builtins():
 
 def configure(config):
     """Take the configuration (docs/abi.md). Called once, before any code of the agent."""
-    global _policy_name, _policy_path, _ungranted, _guest_modules
+    global _policy_name, _policy_path, _ungranted, _guest_modules, _recursion
     _policy_name = config.get("policy", _policy_name)
     _policy_path = config.get("policy_path", _policy_path)
     _ungranted = frozenset(config.get("ungranted", ()))
     _guest_modules = frozenset(config.get("modules", ()))
+    _recursion = config.get("limits", {}).get("recursion", _recursion)
     for name in config.get("imports", ()):
         _modules.add(name)
         while "." in name:
@@ -281,6 +296,8 @@ def configure(config):
         _families[family.__name__] = family
         postern.tools._families[family.__name__] = family
     _preload(config.get("imports", ()))
+    _real_setrecursionlimit(_recursion)
+    sys.setrecursionlimit = _setrecursionlimit
 
 
 def _preload(names):
@@ -393,6 +410,9 @@ def report(error, result_limit):
     if isinstance(error, MemoryError):
         if not _message(error).startswith("Parser stack overflowed"):  # which more memory would not mend
             described["limit"] = "memory"
+    elif isinstance(error, RecursionError):
+        if sys.getrecursionlimit() == _recursion and _message(error).startswith("maximum recursion depth exceeded"):
+            described["limit"] = "recursion"
     elif isinstance(error, Interrupt):
         described.update(type="LimitExceeded", limit="wall_time")
     elif isinstance(error, postern.LimitExceeded) and error.limit == "host_calls":
