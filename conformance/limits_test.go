@@ -113,14 +113,13 @@ func TestRecursionLimitIsThePolicys(t *testing.T) {
 			t.Errorf("%s: %s", code, got)
 		}
 	}
-	s = session(t)
 	for code, want := range map[string]string{
 		"import sys; sys.getrecursionlimit()":                             "1000",
 		"import sys; sys.setrecursionlimit(1001)":                         "ValueError",
 		"import sys; sys.setrecursionlimit('many')":                       "TypeError",
 		"import sys; sys.setrecursionlimit(500); sys.getrecursionlimit()": "500",
 	} {
-		if got := says(run(t, s, code)); !strings.HasPrefix(got, want) {
+		if got := says(run(t, session(t), code)); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s", code, got)
 		}
 	}

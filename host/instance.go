@@ -129,6 +129,10 @@ func (in *instance) enter(ctx context.Context, export string, input []byte, boun
 	if _, err := checkKernel(in.plugin.Memory()); err != nil {
 		return nil, err
 	}
+	// The guest reads whole words quickly, and the bytes of an unfinished one slowly. Spaces after JSON mean nothing.
+	for len(input)%8 != 0 {
+		input = append(input, ' ')
+	}
 	if in.module != nil && in.kernel != nil {
 		return in.drive(ctx, export, input, bound)
 	}

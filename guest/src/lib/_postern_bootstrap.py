@@ -74,6 +74,8 @@ def _import(name, globals=None, locals=None, fromlist=(), level=0):
         raise ImportError("attempted relative import with no known parent package")
     if not isinstance(name, str):
         raise TypeError("module name must be a string")
+    if _entropy is not None:
+        _seed()
     if _authorised(name) or _from_c(globals, locals, fromlist):
         return _real_import(name, globals, locals, fromlist, 0)
     if name in _parents:
@@ -127,6 +129,51 @@ def take_withheld():
     global _withheld
     taken, _withheld = _withheld, []
     return taken
+
+
+# --- entropy ---------------------------------------------------------------------------------------------------------
+#
+# The guest's own entropy is a constant, so that what is drawn from it is the same each time. Where the policy grants
+# random.bytes, it comes from there. The image that sessions begin with has generators in it that were seeded when it was
+# made: each session must seed them anew, before the first import gives its code a way to them.
+
+_entropy = None  # the host function to seed with, until it is done
+
+
+def _use_entropy(draw):
+    """Make draw, a granted random.bytes, the source of Python's own randomness."""
+    global _entropy
+
+    def urandom(size, /):
+        """Return a bytes object containing random bytes suitable for cryptographic use."""
+        drawn = [draw(_DRAWN_AT_ONCE) for _ in range(size // _DRAWN_AT_ONCE)]
+        drawn.append(draw(size % _DRAWN_AT_ONCE))
+        return b"".join(drawn)
+
+    _real_import("os").urandom = urandom
+    try:
+        random = _real_import("random")
+    except ImportError:
+        return  # no module that the agent may import needs it
+    seed_with = random.Random.seed
+
+    def seed(self, a=None, version=2):
+        seed_with(self, int.from_bytes(urandom(_SEED_BYTES)) if a is None else a, version)
+
+    seed.__doc__, seed.__module__, seed.__qualname__ = seed_with.__doc__, "random", "Random.seed"
+    random._urandom, random.Random.seed = urandom, seed
+    random.seed = random._inst.seed
+    _entropy = draw
+
+
+_DRAWN_AT_ONCE = 1 << 20  # what one call of random.bytes gives at most
+_SEED_BYTES = 624 * 4  # the state of the generator
+
+
+def _seed():
+    global _entropy
+    _entropy = None
+    sys.modules["random"].seed()
 
 
 # --- granted families ------------------------------------------------------------------------------------------------
@@ -295,6 +342,9 @@ def configure(config):
         family = _make_family(description)
         _families[family.__name__] = family
         postern.tools._families[family.__name__] = family
+    draw = getattr(_families.get("random"), "bytes", None)
+    if draw is not None and "bytes" in _families["random"].__all__:
+        _use_entropy(draw)
     _preload(config.get("imports", ()))
     _real_setrecursionlimit(_recursion)
     sys.setrecursionlimit = _setrecursionlimit
