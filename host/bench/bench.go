@@ -78,7 +78,7 @@ func (m *measurer) say(what string) {
 // runs is how often something is measured.
 func (m *measurer) runs(n int) int {
 	if m.Quick {
-		return max(2, n/50)
+		return max(1, n/50)
 	}
 	return n
 }
@@ -88,6 +88,11 @@ func (m *measurer) repeat(n int, unit time.Duration, f func() (time.Duration, er
 	if _, err := f(); err != nil {
 		return nil, err
 	}
+	return m.measure(n, unit, f)
+}
+
+// measure is repeat for what is slow the first time, and is to be measured then.
+func (m *measurer) measure(n int, unit time.Duration, f func() (time.Duration, error)) ([]float64, error) {
 	var measured []float64
 	for range m.runs(n) {
 		if err := m.ctx.Err(); err != nil {
@@ -145,7 +150,7 @@ func (m *measurer) newHost(change func(*host.Config)) (*host.Host, error) {
 
 func (m *measurer) firstCompile() (Figure, error) {
 	m.say("first compile")
-	measured, err := m.repeat(3, time.Millisecond, clocked(func() error {
+	measured, err := m.measure(3, time.Millisecond, clocked(func() error {
 		if err := os.RemoveAll(filepath.Join(m.folder, "cache")); err != nil {
 			return err
 		}
@@ -352,7 +357,7 @@ func (m *measurer) privateMemory() (figures []Figure, err error) {
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
 	before, _ = privateBytes()
-	sessions := m.runs(200)
+	sessions := 200
 	for range sessions {
 		s, err := h.NewSession(m.ctx)
 		if err != nil {
