@@ -65,6 +65,9 @@ func (c *cli) converse(h *host.Host, sessionPath string) (err error) {
 	for {
 		code, err := c.readCode(in, session)
 		if errors.Is(err, io.EOF) {
+			if in.prompt {
+				fmt.Fprintln(c.stdout) // behind the last prompt
+			}
 			break
 		}
 		if err != nil {
