@@ -39,6 +39,7 @@ func (r *Record) appendBody(dst []byte, known *digests) ([]byte, error) {
 	e.versions(r.Versions)
 	e.limits(r.Limits)
 	e.labels(r.Labels)
+	e.text(`,"from":`, r.From)
 	e.text(`,"entry":`, r.Entry)
 	e.text(`,"input_digest":`, r.InputDigest)
 	e.raw(`,"input":`, r.Input)
@@ -69,10 +70,8 @@ func (r *Record) appendBody(dst []byte, known *digests) ([]byte, error) {
 	e.text(`,"stderr_digest":`, r.StderrDigest)
 	e.usage(r.Usage)
 	e.text(`,"withheld":`, r.Withheld)
-	if r.Lost {
-		e.name(`,"lost":`)
-		e.dst = append(e.dst, "true"...)
-	}
+	e.flag(`,"lost":true`, r.Lost)
+	e.flag(`,"restored":true`, r.Restored)
 	e.text(`,"log":`, r.Log)
 	e.text(`,"next":`, r.Next)
 	e.integer(`,"lost_bytes":`, r.LostBytes)
@@ -153,6 +152,12 @@ func (e *encoder) boolean(name string, value *bool) {
 	if value != nil {
 		e.name(name)
 		e.dst = strconv.AppendBool(e.dst, *value)
+	}
+}
+
+func (e *encoder) flag(member string, set bool) {
+	if set {
+		e.dst = append(e.dst, member...)
 	}
 }
 

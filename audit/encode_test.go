@@ -22,15 +22,15 @@ func everything() *audit.Record {
 		PolicyFile: "p.toml",
 		Versions:   &audit.Versions{Postern: "v1", Go: "go1", Wazero: "w", Extism: "e"},
 		Limits:     &audit.Limits{WallTime: time.Second, Fuel: 1, Memory: 2, Output: 3, Result: 4, HostCalls: 5},
-		Labels:     map[string]string{"z": "last", "a": "\\", "": "empty"},
-		Entry:      "exec", InputDigest: "sha256:i", Input: json.RawMessage(`{"code": "1 + 1",` + "\n" + `"x" : [ 1 ]}`),
+		From:       "f", Labels: map[string]string{"z": "last", "a": "\\", "": "empty"},
+		Entry: "exec", InputDigest: "sha256:i", Input: json.RawMessage(`{"code": "1 + 1",` + "\n" + `"x" : [ 1 ]}`),
 		Capability: "a.b", Effects: "reads", ArgumentsDigest: "sha256:a", Arguments: json.RawMessage(`{"args":["\ud800"],"kwargs":{}}`),
 		Allow: &yes, Reason: "because", Rule: "grant.a", Position: "p.toml:1:2", CallsLeft: &left, Approver: "alice",
 		ResultDigest: "sha256:r", Result: json.RawMessage(`null`), ResultBytes: 4, Answer: json.RawMessage(`{"error":{}}`),
 		Redacted: []string{"a.b.c", "a.b.*"}, Error: "E", Detail: "d", Duration: 12, OK: &yes, Limit: "fuel",
 		ValueDigest: "sha256:v", StdoutDigest: "sha256:o", StderrDigest: "sha256:e",
 		Usage:    &audit.Usage{Fuel: 1, WallMS: 1.5e-7, MemoryBytes: 3, HostCalls: 4},
-		Withheld: "import os", Lost: true, Log: "l", Next: "n", LostBytes: 1, LostRecords: 2,
+		Withheld: "import os", Lost: true, Restored: true, Log: "l", Next: "n", LostBytes: 1, LostRecords: 2,
 	}
 }
 

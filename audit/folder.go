@@ -240,7 +240,7 @@ func (l *Folder) needs(r *Record) (written, synced bool) {
 		allowed := r.Allow != nil && *r.Allow
 		written = allowed && r.Effects != "pure"
 		synced = allowed && l.options.Durability == Effects && strings.Contains(r.Effects, "writes")
-	case ExecStarted, ExecEnded, SessionClosed:
+	case ExecStarted, ExecEnded, SessionReset, SessionSaved, SessionClosed:
 		written = true
 	}
 	return written, synced

@@ -67,6 +67,8 @@ func (r *Record) fields() []any {
 	}
 	add("withheld", r.Withheld, r.Withheld != "")
 	add("lost", r.Lost, r.Lost)
+	add("restored", r.Restored, r.Restored)
+	add("from", r.From, r.From != "")
 	add("lost_bytes", r.LostBytes, r.LostBytes > 0)
 	add("lost_records", r.LostRecords, r.LostRecords > 0)
 	return fields

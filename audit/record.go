@@ -15,12 +15,14 @@ type Kind string
 
 // The kinds of records and, for each, the fields that it may have besides those that all have.
 const (
-	SessionOpened Kind = "session_opened" // policy_name, policy_file, versions, limits, labels
+	SessionOpened Kind = "session_opened" // policy_name, policy_file, versions, limits, labels, from
 	ExecStarted   Kind = "exec_started"   // entry, input_digest, input, redacted
 	Decision      Kind = "decision"       // call, capability, effects, arguments_digest, arguments, redacted, allow, reason, rule, position, calls_left, approver, answer
 	Outcome       Kind = "outcome"        // call, capability, duration_ns, and result_digest, result, result_bytes, redacted, or error, detail, answer
 	Withheld      Kind = "withheld"       // withheld
-	ExecEnded     Kind = "exec_ended"     // ok, error, detail, limit, value_digest, stdout_digest, stderr_digest, usage, duration_ns
+	ExecEnded     Kind = "exec_ended"     // ok, error, detail, limit, value_digest, stdout_digest, stderr_digest, usage, duration_ns, lost, restored
+	SessionReset  Kind = "session_reset"
+	SessionSaved  Kind = "session_saved"
 	SessionClosed Kind = "session_closed" // lost
 
 	// What a Folder writes about itself. These have no session and no digests.
@@ -53,6 +55,7 @@ type Record struct {
 	Versions   *Versions         `json:"versions,omitempty"`
 	Limits     *Limits           `json:"limits,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"` // the embedder's
+	From       string            `json:"from,omitempty"`   // the session that this one was forked or restored from
 
 	// What was asked of the guest: the export, and its input as the guest got it.
 	Entry       string          `json:"entry,omitempty"` // exec, set or call
@@ -88,7 +91,8 @@ type Record struct {
 	StderrDigest string `json:"stderr_digest,omitempty"`
 	Usage        *Usage `json:"usage,omitempty"`
 	Withheld     string `json:"withheld,omitempty"` // "import os", "call math.cos": the guest's word, information only
-	Lost         bool   `json:"lost,omitempty"`     // the session ended because its guest broke or was stopped
+	Lost         bool   `json:"lost,omitempty"`     // the guest broke or was stopped, and there was no state to go back to
+	Restored     bool   `json:"restored,omitempty"` // the guest broke or was stopped, and the session went back to the state kept last
 
 	// Of the log itself.
 	Log         string `json:"log,omitempty"`          // its name, in each of its checkpoints

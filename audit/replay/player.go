@@ -103,6 +103,11 @@ func (p *Player) Play(ctx context.Context, session *Session) (*Report, error) {
 		if r.unable(x.unable()) {
 			break
 		}
+		if x.Reset {
+			if err := s.Reset(ctx); err != nil {
+				return nil, err
+			}
+		}
 		if err := r.exec(ctx, s, x); err != nil {
 			return nil, err
 		}
@@ -137,6 +142,8 @@ func (p *Player) unlike(id string, session *Session) string {
 	switch {
 	case then == nil:
 		return "the log does not have its beginning"
+	case session.goesOn():
+		return fmt.Sprintf("it began with what session %s had, and not anew", then.From)
 	case now == nil:
 		return "this host has no digests"
 	case then.Policy != now.Policy:
@@ -249,6 +256,10 @@ func (r *run) compare(x *Exec) {
 		r.differs(x.Started, "what the guest is given", x.Started.InputDigest, r.started.InputDigest)
 		return
 	}
+	if then.Restored && now.Lost {
+		r.unable(fmt.Sprintf("exec %d fell back to a state that its session had kept, and the log does not have", then.Exec))
+		return
+	}
 	usage := func(of *audit.Record) audit.Usage {
 		if of.Usage == nil {
 			return audit.Usage{}
@@ -260,6 +271,7 @@ func (r *run) compare(x *Exec) {
 		{"host calls", strconv.FormatInt(a.HostCalls, 10), strconv.FormatInt(b.HostCalls, 10)},
 		{"whether it succeeded", boolean(then.OK), boolean(now.OK)},
 		{"the exception", quoted(then.Error), quoted(now.Error)},
+		{"whether the session was lost", strconv.FormatBool(then.Lost), strconv.FormatBool(now.Lost)},
 		{"the limit that ended it", quoted(then.Limit), quoted(now.Limit)},
 		{"what was withheld", quoted(strings.Join(x.Withheld, ", ")), quoted(strings.Join(r.withheld, ", "))},
 		{"stdout", or(then.StdoutDigest, "nothing"), or(now.StdoutDigest, "nothing")},

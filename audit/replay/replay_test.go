@@ -416,6 +416,49 @@ func TestLostSessionsReplay(t *testing.T) {
 	}
 }
 
+// Sessions that are reset replay; those that go on from another's state, which the log does not have, do not, and it is said.
+func TestSessionsWithAPast(t *testing.T) {
+	policy := parse(t, "policy.toml", strings.Replace(policyText, "200_000_000", "20_000_000", 1))
+	folder := record(t, policy, func(h *host.Host) {
+		session(t, h, func(s *host.Session) {
+			exec(t, s, "x = 1")
+			if err := s.Reset(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if r := exec(t, s, "'x' in dir()"); string(r.Value) != "false" {
+				t.Errorf("after a reset: %s", r.Value)
+			}
+			fork, err := s.Fork(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			exec(t, fork, "2")
+			fork.Close()
+		})
+		session(t, h, func(s *host.Session) {
+			exec(t, s, "y = 1")
+			if err := s.Checkpoint(); err != nil {
+				t.Fatal(err)
+			}
+			exec(t, s, "while True: pass")
+			exec(t, s, "y")
+		})
+	})
+	reports := play(t, player(t, policy), folder)
+	if len(reports) != 3 {
+		t.Fatalf("%d sessions", len(reports))
+	}
+	if r := reports[0]; !strings.Contains(r.Unable, "it began with what session") {
+		t.Errorf("fork: %+v", r)
+	}
+	if r := reports[1]; !r.Same() || r.Execs != 2 {
+		t.Errorf("reset: %+v, %v", r, r.Difference)
+	}
+	if r := reports[2]; !strings.Contains(r.Unable, "exec 2 fell back to a state") || r.Execs != 1 {
+		t.Errorf("checkpoint: %+v, %v", r, r.Difference)
+	}
+}
+
 func TestSessionsInterleaveAndEndEarly(t *testing.T) {
 	policy := parse(t, "policy.toml", policyText)
 	folder := record(t, policy, func(h *host.Host) {

@@ -16,10 +16,13 @@ type Session struct {
 	Opened *audit.Record // nil if the log does not have its beginning
 	Execs  []*Exec
 	Ended  bool // it was closed; otherwise the log ends before it does
+
+	reset bool // it was reset since the last exec
 }
 
 // An Exec is one call into the guest.
 type Exec struct {
+	Reset    bool // the session was reset before it
 	Started  *audit.Record
 	Calls    []*Call
 	Withheld []string
@@ -92,14 +95,21 @@ func (s *Session) add(r *audit.Record) error {
 	case audit.SessionClosed:
 		s.Ended = true
 		return nil
+	case audit.SessionReset:
+		s.reset = true
+		return nil
+	case audit.SessionSaved:
+		return nil // it changes nothing
 	case audit.ExecStarted:
-		if r.Exec != len(s.Execs)+1 {
+		// A session that goes on from another one goes on counting.
+		if last := len(s.Execs) - 1; last >= 0 && r.Exec != s.Execs[last].Started.Exec+1 || last < 0 && r.Exec != 1 && !s.goesOn() {
 			return wrong()
 		}
-		s.Execs = append(s.Execs, &Exec{Started: r})
+		s.Execs = append(s.Execs, &Exec{Started: r, Reset: s.reset})
+		s.reset = false
 		return nil
 	}
-	if len(s.Execs) == 0 || r.Exec != len(s.Execs) {
+	if len(s.Execs) == 0 || r.Exec != s.Execs[len(s.Execs)-1].Started.Exec {
 		return wrong()
 	}
 	x := s.Execs[len(s.Execs)-1]
@@ -123,3 +133,6 @@ func (s *Session) add(r *audit.Record) error {
 	}
 	return nil
 }
+
+// goesOn reports whether the session began with what another one had.
+func (s *Session) goesOn() bool { return s.Opened != nil && s.Opened.From != "" }

@@ -191,7 +191,14 @@ func (s *shower) describe(r *audit.Record) string {
 		for _, name := range sortedKeys(r.Labels) {
 			text += fmt.Sprintf(", %s=%s", name, cut(r.Labels[name]))
 		}
+		if r.From != "" {
+			text += ", going on from session " + r.From
+		}
 		return s.paint(bold, "session opened") + " " + visibleName(text)
+	case audit.SessionReset:
+		return s.paint(bold, "session reset: it is new again")
+	case audit.SessionSaved:
+		return s.paint(bold, "session saved")
 	case audit.SessionClosed:
 		text := "session closed"
 		if r.Lost {
@@ -239,6 +246,12 @@ func (s *shower) ended(r *audit.Record) string {
 	}
 	if r.OK != nil && *r.OK {
 		return s.paint(green, "ok") + " " + visibleName(text)
+	}
+	switch {
+	case r.Restored:
+		text += ", fell back to the state kept last"
+	case r.Lost:
+		text += ", lost"
 	}
 	what := r.Error
 	if r.Limit != "" {
