@@ -37,6 +37,7 @@ type guestLimits struct {
 
 type configFamily struct {
 	Name       string                     `json:"name"`
+	Family     string                     `json:"family"`
 	Doc        string                     `json:"doc"`
 	Functions  []configFunction           `json:"functions"`
 	Withheld   []string                   `json:"withheld"`
@@ -67,7 +68,7 @@ func (h *Host) configure() ([]byte, error) {
 	}
 	for _, grant := range h.policy.Grants {
 		family, _ := h.config.Capabilities.Family(grant.Family)
-		described, err := describeFamily(family, byName)
+		described, err := describeFamily(family, grant.PythonName(), byName)
 		if err != nil {
 			return nil, err
 		}
@@ -90,9 +91,11 @@ func (h *Host) configure() ([]byte, error) {
 	return encodeJSON(c)
 }
 
-func describeFamily(family capabilities.Family, byName map[string]*granted) (configFamily, error) {
+// describeFamily describes a family under its name in Python.
+func describeFamily(family capabilities.Family, name string, byName map[string]*granted) (configFamily, error) {
 	d := configFamily{
-		Name:       family.Name,
+		Name:       name,
+		Family:     family.Name,
 		Doc:        family.Doc,
 		Functions:  []configFunction{},
 		Withheld:   []string{},

@@ -4,11 +4,12 @@ import "context"
 
 // An execution is one call into the guest, from exec_started to exec_ended. Host functions find it in their context.
 type execution struct {
-	session *Session
-	journal journal
-	calls   int64 // host calls, refused ones too
-	answers answerBlocks
-	serving bool // a host function runs: what is asked of the kernel is asked by the host
+	session  *Session
+	journal  journal
+	calls    int64 // host calls, refused ones too
+	deadline *deadline
+	answers  answerBlocks
+	serving  bool // a host function runs: what is asked of the kernel is asked by the host
 }
 
 type executionKey struct{}

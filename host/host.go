@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -44,6 +45,12 @@ type Config struct {
 	// names; that one is closed with the host.
 	Audit audit.Log
 
+	// Approver asks a human where the policy says approve. Nil means that there is nobody to ask: such calls are denied.
+	Approver Approver
+
+	// ApprovalTimeout is how long the approver may take for one question. It is not part of limits.wall_time. Zero means 5 minutes.
+	ApprovalTimeout time.Duration
+
 	// Progress, if not nil, is called by New when a stage begins: "link", "check", "compile", "boot".
 	Progress func(stage string)
 }
@@ -72,6 +79,7 @@ type Host struct {
 	limits    policies.Limits
 	bounds    bounds
 	functions []*granted // in the order of their indices
+	rates     policies.Rates
 	logger    hclog.Logger
 
 	guestDigest, linkedDigest string
@@ -125,6 +133,9 @@ func New(ctx context.Context, config Config) (*Host, error) {
 
 // prepare does what New does. What it has opened when it fails, the caller releases.
 func (h *Host) prepare(ctx context.Context) error {
+	if err := unsupported(h.policy); err != nil {
+		return err
+	}
 	var err error
 	if h.functions, err = grantedFunctions(h.policy, h.config.Capabilities); err != nil {
 		return err

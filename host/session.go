@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/policies"
 )
 
 // A Session is one interpreter. What one call leaves behind, variables and modules, the next one finds. A session serves
@@ -20,7 +21,8 @@ type Session struct {
 	id       string
 	instance *instance
 	journal  journal
-	number   int // of execs
+	number   int            // of execs
+	usage    policies.Usage // of the policy's quotas; like number, for whoever is busy
 
 	busy   atomic.Bool
 	lost   atomic.Bool

@@ -3,6 +3,7 @@ package policies_test
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,11 +12,14 @@ import (
 
 // wide is a policy that grants 200 functions in ten families.
 func wide() (string, policies.Vocabulary) {
-	vocab := policies.Vocabulary{Families: map[string][]string{}}
+	vocab := policies.Vocabulary{Families: map[string]policies.Family{}}
 	var all []string
 	for i := range 200 {
 		family, function := fmt.Sprintf("family%d", i/20), fmt.Sprintf("function_%d", i)
-		vocab.Families[family] = append(vocab.Families[family], function)
+		described := vocab.Families[family]
+		described.Functions = append(described.Functions, policies.Function{Name: function, Parameters: []policies.Parameter{{Name: "x"}}})
+		slices.SortFunc(described.Functions, func(a, b policies.Function) int { return strings.Compare(a.Name, b.Name) })
+		vocab.Families[family] = described
 		all = append(all, family+"."+function)
 	}
 	return granting(all), vocab
@@ -72,8 +76,9 @@ func BenchmarkDecide(b *testing.B) {
 	for name, capability := range map[string]string{"allow": "family7.function_150", "deny": "family7.function_1"} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
+			call := policies.Call{Capability: capability}
 			for b.Loop() {
-				if p.Decide(capability).Allow != (name == "allow") {
+				if p.Decide(&call).Allow != (name == "allow") {
 					b.Fatal("wrong decision")
 				}
 			}

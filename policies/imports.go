@@ -45,7 +45,8 @@ func (v Vocabulary) defaultImports() []string {
 	if v.Modules == nil {
 		return imports
 	}
-	return slices.DeleteFunc(imports, func(m string) bool { return !slices.Contains(v.Modules, m) })
+	known := setOf(v.Modules)
+	return slices.DeleteFunc(imports, func(m string) bool { return !known[m] })
 }
 
 func readImports(c *checker, f field, into *Python) {
@@ -77,7 +78,7 @@ func (c *checker) moduleMistake(item *value) *complaint {
 		offset += len(part) + len(".")
 	}
 	if c.vocab.Modules != nil && !slices.Contains(c.vocab.Modules, name) {
-		return &complaint{item.at, "there is no module " + quote(name), suggest(name, c.vocab.Modules, "imports takes modules of the standard library that the guest has")}
+		return &complaint{item.at, "there is no module " + quote(name), c.suggest(name, c.vocab.Modules, "imports takes modules of the standard library that the guest has")}
 	}
 	return nil
 }
