@@ -40,10 +40,10 @@ type granted struct {
 func unsupported(policy *policies.Policy) error {
 	var errs []error
 	for _, tool := range policy.Tools {
-		errs = append(errs, fmt.Errorf("host: %v: [tool.%s]: tools from plugins cannot be run by this version", tool.Position, tool.Name))
+		errs = append(errs, fmt.Errorf("%w: %v: [tool.%s], a tool from a plugin", ErrUnsupported, tool.Position, tool.Name))
 	}
 	for _, p := range policy.Python.Packages {
-		errs = append(errs, fmt.Errorf("host: %v: python.packages: packages are not supported by this version", p.Position))
+		errs = append(errs, fmt.Errorf("%w: %v: package %s", ErrUnsupported, p.Position, p))
 	}
 	return errors.Join(errs...)
 }

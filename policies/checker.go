@@ -9,12 +9,14 @@ import (
 type checker struct {
 	doc      *document
 	vocab    Vocabulary
-	complete bool // the document was read to its end, so what is missing is missing
+	modules  map[string]bool // those of vocab, once they are needed
+	complete bool            // the document was read to its end, so what is missing is missing
 	errs     Errors
 	warnings Errors
 	imports  []*value // what [python].imports names, to be compared with the grants
 
 	positions map[string]Position // of the value of each key, by its path
+	whens     int                  // bytes of all conditions
 	searches  int                 // for nearest names
 	foreign   Errors              // mistakes of the policies that this one extends
 }

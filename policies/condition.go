@@ -15,6 +15,8 @@ import (
 const (
 	// maxWhen is how long a condition may be, in characters.
 	maxWhen = 4096
+	// maxWhens is how long all conditions of a policy may be together: to compile some of them takes a hundredth of a second a thousand characters.
+	maxWhens = 1 << 16
 	// maxWhenCost is how many of CEL's units of cost a condition may take to be decided: some milliseconds.
 	maxWhenCost = 100_000
 	// maxWhenMistakes is how many mistakes of one condition are shown.
@@ -48,7 +50,10 @@ func readWhen(c *checker, f field, into *Grant) {
 		c.complain(f, &complaint{f.value.at, "must not be empty", "leave it out to set no condition"})
 	case utf8.RuneCountInString(text) > maxWhen:
 		c.complain(f, &complaint{f.value.at, fmt.Sprintf("must not be longer than %d characters", maxWhen), ""})
+	case c.whens+len(text) > maxWhens:
+		c.complain(f, &complaint{f.value.at, fmt.Sprintf("all conditions together must not be longer than %d bytes", maxWhens), ""})
 	default:
+		c.whens += len(text)
 		into.Conditions = append(into.Conditions, &Condition{
 			Text: text, Position: c.doc.position(f.value.at), source: f.value, path: f.path,
 		})
@@ -240,6 +245,12 @@ func (c *compiler) checkNames(condition *Condition, parsed *cel.Ast, params map[
 		switch e.Kind() {
 		case ast.ComprehensionKind:
 			locals[e.AsComprehension().IterVar()], locals[e.AsComprehension().IterVar2()], locals[e.AsComprehension().AccuVar()] = true, true, true
+		case ast.CallKind:
+			// The arguments are the agent's, and a pattern can be larger than what is matched.
+			call := e.AsCall()
+			if args := call.Args(); call.FunctionName() == "matches" && len(args) > 0 && args[len(args)-1].Kind() != ast.LiteralKind {
+				complain(args[len(args)-1].ID(), "the pattern of matches() must be written out", "")
+			}
 		case ast.SelectKind:
 			s := e.AsSelect()
 			if s.Operand().Kind() != ast.IdentKind {
@@ -345,6 +356,13 @@ func celWords(message string) string {
 		name, types, _ := strings.Cut(operation, " applied to ")
 		name = strings.NewReplacer("_", "", "@", "", "'", "").Replace(name)
 		message = quote(name) + " cannot be used with " + strings.Trim(types, "'")
+	}
+	if name, ok := strings.CutPrefix(message, "no such overload"); ok {
+		operation := "an operator"
+		if name = strings.Trim(name, ":_ @"); name != "" {
+			operation = quote(name)
+		}
+		message = operation + " cannot be used with values of these types"
 	}
 	message = strings.Join(strings.Fields(message), " ")
 	if runes := []rune(message); len(runes) > most {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sort"
 	"strconv"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -66,16 +65,16 @@ func (d *document) runesBefore(at int) int {
 	return runes
 }
 
-// line returns the text of a line, counted from 1, without its end.
-func (d *document) line(n int) string {
-	if n < 1 || n > len(d.lines) {
-		return ""
+// line returns where a line, counted from 1, begins and where it ends, without its line break.
+func (d *document) line(n int) (start, end int) {
+	start, end = d.lines[n-1], len(d.src)
+	if n < len(d.lines) {
+		end = d.lines[n] - 1
 	}
-	text := d.src[d.lines[n-1]:]
-	if i := bytes.IndexByte(text, '\n'); i >= 0 {
-		text = text[:i]
+	if end > start && d.src[end-1] == '\r' {
+		end--
 	}
-	return strings.TrimSuffix(string(text), "\r")
+	return start, end
 }
 
 // A kind is the type of a TOML value.

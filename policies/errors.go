@@ -93,8 +93,7 @@ func (d *document) errorAt(p Position, message, hint string) *Error {
 func (d *document) newError(at int, message, hint string) *Error {
 	const around = 60 // characters before the place; twice as many after it
 	e := &Error{Position: d.position(at), Message: message, Hint: hint}
-	start := d.lines[e.Line-1]
-	end := start + len(d.line(e.Line))
+	start, end := d.line(e.Line)
 	at = min(at, end)
 	from, to := at, at
 	for n := 0; n < around && from > start; n++ {

@@ -77,7 +77,10 @@ func (c *checker) moduleMistake(item *value) *complaint {
 		}
 		offset += len(part) + len(".")
 	}
-	if c.vocab.Modules != nil && !slices.Contains(c.vocab.Modules, name) {
+	if c.modules == nil {
+		c.modules = setOf(c.vocab.Modules)
+	}
+	if c.vocab.Modules != nil && !c.modules[name] {
 		return &complaint{item.at, "there is no module " + quote(name), c.suggest(name, c.vocab.Modules, "imports takes modules of the standard library that the guest has")}
 	}
 	return nil

@@ -5,18 +5,21 @@ import (
 	"strings"
 )
 
-// maxInclusion is how many states of the automata are looked at to decide
-// whether patterns permit more than others. Patterns that people write take some
-// hundreds; beyond the bound the question counts as not decided.
-const maxInclusion = 20_000
+// maxInclusion is how many states of single patterns are looked at to compare two
+// policies: a quarter of a second. What people write takes some hundreds; beyond the
+// bound a question counts as not decided.
+const maxInclusion = 500_000
 
 // beyond looks for a text that the pattern permits and none of the others do. It
 // returns the first of the shortest ones. decided is false when the search was
-// given up.
+// given up because the budget, from which its work is taken, was used up.
 //
 // It walks the deterministic automata of all patterns at once, breadth first.
 // Characters that no pattern names all behave alike, so one stands for all.
-func beyond(p Pattern, others []Pattern) (witness string, found, decided bool) {
+func beyond(p Pattern, others []Pattern, budget *int) (witness string, found, decided bool) {
+	if slices.ContainsFunc(others, func(other Pattern) bool { return other.text == p.text || other.all() }) {
+		return "", false, true
+	}
 	all := append([]Pattern{p}, others...)
 	letters := alphabetOf(all)
 	type place struct {
@@ -42,6 +45,9 @@ func beyond(p Pattern, others []Pattern) (witness string, found, decided bool) {
 			return string(text), true, true
 		}
 		for _, r := range letters {
+			if *budget -= len(all); *budget < 0 {
+				return "", false, false
+			}
 			next := place{sets: make([]states, len(all)), from: at, by: r}
 			var key strings.Builder
 			for i := range all {
@@ -52,9 +58,6 @@ func beyond(p Pattern, others []Pattern) (witness string, found, decided bool) {
 				continue
 			}
 			seen[key.String()] = true
-			if len(queue) >= maxInclusion {
-				return "", false, false
-			}
 			queue = append(queue, next)
 		}
 	}

@@ -55,7 +55,7 @@ func Diff(old, new *Policy) (gained, lost []Difference) {
 
 // exceeds returns everything that a permits and b does not.
 func exceeds(a, b *Policy) []Difference {
-	e := &excess{a: a, b: b}
+	e := &excess{a: a, b: b, budget: maxInclusion}
 	for _, l := range limits {
 		e.more("limits."+l.name, *l.field(&a.Limits), *l.field(&b.Limits), l.quantity)
 	}
@@ -68,13 +68,16 @@ func exceeds(a, b *Policy) []Difference {
 
 // An excess collects what a permits and b does not.
 type excess struct {
-	a, b  *Policy
-	found []Difference
+	a, b   *Policy
+	found  []Difference
+	budget int // for comparing patterns
 }
 
 func (e *excess) add(d Difference) {
-	if d.Position.File == "" {
-		d.Position, _ = e.a.Where(d.Subject)
+	// What a policy does not say, the table says that should.
+	for path := d.Subject; d.Position.File == "" && path != ""; {
+		d.Position, _ = e.a.Where(path)
+		path = path[:max(strings.LastIndexByte(path, '.'), 0)]
 	}
 	if d.Position.File == "" {
 		d.Position = Position{File: e.a.File}
@@ -349,7 +352,7 @@ func (e *excess) list(subject string, a, b ScopeValue) {
 		return
 	}
 	for i, p := range a.Patterns {
-		witness, found, decided := beyond(p, b.Patterns)
+		witness, found, decided := beyond(p, b.Patterns, &e.budget)
 		switch {
 		case !decided:
 			e.add(Difference{

@@ -42,7 +42,7 @@ modules are those that the last run with the same file left behind.`)
 	if err != nil {
 		return c.fail(usageError("", "%v", err))
 	}
-	h, err := c.newHost(*policyPath, *linked, log)
+	h, err := c.newHost(*policyPath, *linked, c.approver(len(rest) == 1 && rest[0] == "-"), log)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -103,8 +103,8 @@ func checkProgram(text []byte, name string) (string, error) {
 	return string(text), nil
 }
 
-// newHost makes the host for a policy and says so when it takes long.
-func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Host, error) {
+// newHost makes the host for a policy and says so when it takes long. A nil approver is nobody to ask.
+func (c *cli) newHost(policyPath, linkedPath string, approver host.Approver, log hclog.Logger) (*host.Host, error) {
 	known, err := registry()
 	if err != nil {
 		return nil, err
@@ -113,10 +113,10 @@ func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Ho
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range policy.Warnings {
+	for _, w := range policy.WarningsAt(time.Now()) {
 		log.Warn(w.Message, "policy", w.Position.String())
 	}
-	config := host.Config{Policy: policy, Capabilities: known, Logger: log}
+	config := host.Config{Policy: policy, Capabilities: known, Approver: approver, Logger: log}
 	if linkedPath != "" {
 		if config.Linked, err = readFile(linkedPath, moduleLimit); err != nil {
 			return nil, err
@@ -126,6 +126,8 @@ func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Ho
 	defer done()
 	h, err := host.New(c.ctx, config)
 	switch {
+	case errors.Is(err, host.ErrUnsupported):
+		return nil, usageError("`postern policy check` finds it right; another version of postern may run it", "%w", err)
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
 	case errors.Is(err, host.ErrAudit):
