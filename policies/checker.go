@@ -16,7 +16,7 @@ type checker struct {
 	imports  []*value // what [python].imports names, to be compared with the grants
 
 	positions map[string]Position // of the value of each key, by its path
-	whens     int                  // bytes of all conditions
+	whens     int                 // bytes of all conditions
 	searches  int                 // for nearest names
 	foreign   Errors              // mistakes of the policies that this one extends
 }

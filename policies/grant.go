@@ -414,16 +414,15 @@ func (s section[T]) without(name string) section[T] {
 }
 
 func (c *checker) isFamily(e entry) bool {
+	if _, known := c.vocab.Families[e.name]; known && familyName.matches(e.name) {
+		return true
+	}
 	families := c.vocab.familyNames()
-	_, known := c.vocab.Families[e.name]
-	switch {
-	case !familyName.matches(e.name):
+	if !familyName.matches(e.name) {
 		c.report(e.at, quote(e.name)+" is not a family's name",
 			c.suggest(e.name, families, "a family is written in lower-case letters and digits, a letter first"))
-	case !known:
+	} else {
 		c.report(e.at, "there is no family "+quote(e.name), c.suggest(e.name, families, choices("there are", families)))
-	default:
-		return true
 	}
 	return false
 }

@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -25,6 +26,13 @@ import (
 type Pattern struct {
 	text  string
 	nodes []node
+
+	// What Match needs, made by finish. prefix are the characters that stand for
+	// themselves at the beginning, plain their number, and closure, if the
+	// nodes behind them are few, what is reached from each without a character.
+	prefix  string
+	plain   int
+	closure []uint64
 }
 
 // A node is a state of the pattern's automaton; the state behind the last one
@@ -109,7 +117,9 @@ func parsePath(text string) (Pattern, *patternMistake) {
 	if mistake := checkPattern(text); mistake != nil {
 		return p, mistake
 	}
-	return p, p.path(text, 0, false)
+	mistake := p.path(text, 0, false)
+	p.finish()
+	return p, mistake
 }
 
 // path adds the segments of a path that begins at an offset of the text. That of
@@ -136,6 +146,9 @@ func (p *Pattern) path(text string, offset int, url bool) *patternMistake {
 			// Either nothing, or anything up to a "/".
 			p.add(node{skip: [2]int{1, 2}})
 			p.add(node{char: '/', loop: anyChar})
+		case segment == "**" && url && i == 1 && last:
+			p.literal("/") // the path of a URL is never empty
+			p.run(anyChar)
 		case segment == "**":
 			p.segments(url)
 			separate = true
@@ -205,23 +218,29 @@ func checkPattern(text string) *patternMistake {
 
 func parseURL(text string) (Pattern, *patternMistake) {
 	p := Pattern{text: text}
+	mistake := p.url(text)
+	p.finish()
+	return p, mistake
+}
+
+func (p *Pattern) url(text string) *patternMistake {
 	if mistake := checkPattern(text); mistake != nil {
-		return p, mistake
+		return mistake
 	}
 	if p.all() {
 		p.run(anyChar)
-		return p, nil
+		return nil
 	}
 	if i := strings.IndexAny(text, "?#"); i >= 0 {
-		return p, &patternMistake{i, "a URL pattern has no " + character(text, i), "end it before: any query is permitted"}
+		return &patternMistake{i, "a URL pattern has no " + character(text, i), "end it before: any query is permitted"}
 	}
 	const form = "write for example \"https://api.example.com/v1/**\""
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok || scheme == "" {
-		return p, &patternMistake{0, "is not a URL", form}
+		return &patternMistake{0, "is not a URL", form}
 	}
 	if i := strings.IndexFunc(scheme, func(r rune) bool { return !isLower(r) && !isDigit(r) && r != '+' && r != '-' }); i >= 0 {
-		return p, &patternMistake{i, "a scheme is written in lower-case letters and has no wildcard", form}
+		return &patternMistake{i, "a scheme is written in lower-case letters and has no wildcard", form}
 	}
 	p.literal(scheme + "://")
 	at := len(scheme) + len("://")
@@ -230,14 +249,14 @@ func parseURL(text string) (Pattern, *patternMistake) {
 		authority, path = rest[:i], rest[i:]
 	}
 	if mistake := p.authority(authority, at, scheme); mistake != nil {
-		return p, mistake
+		return mistake
 	}
 	if path == "" {
 		path = "/"
 		p.literal(path)
-		return p, nil
+		return nil
 	}
-	return p, p.path(text, at+len(authority), true)
+	return p.path(text, at+len(authority), true)
 }
 
 // authority adds HOST[:PORT].
@@ -312,8 +331,60 @@ func (p Pattern) anyHost() bool {
 	return p.all() || strings.Trim(labels[len(labels)-1], "*?") == ""
 }
 
+// finish prepares Match.
+func (p *Pattern) finish() {
+	for p.plain < len(p.nodes) && p.nodes[p.plain].char != 0 && p.nodes[p.plain].skip == [2]int{} && p.nodes[p.plain].loop == 0 {
+		p.prefix += string(p.nodes[p.plain].char)
+		p.plain++
+	}
+	rest := *p
+	rest.nodes = p.nodes[p.plain:]
+	if len(rest.nodes) > 63 {
+		return
+	}
+	p.closure = make([]uint64, len(rest.nodes)+1)
+	for i := range p.closure {
+		var s states
+		s.add(rest, i)
+		p.closure[i] = s.bits[0]
+	}
+}
+
 // Match reports whether the pattern permits a text in its canonical form.
 func (p Pattern) Match(text string) bool {
+	text, ok := strings.CutPrefix(text, p.prefix)
+	if !ok {
+		return false
+	}
+	nodes := p.nodes[p.plain:]
+	if p.closure == nil {
+		return matchMany(Pattern{nodes: nodes}, text)
+	}
+	here := p.closure[0]
+	for _, r := range text {
+		var next uint64
+		for set := here; set != 0; set &= set - 1 {
+			at := bits.TrailingZeros64(set)
+			if at == len(nodes) {
+				continue
+			}
+			n := &nodes[at]
+			if n.loop.has(r) {
+				next |= p.closure[at]
+			}
+			if n.char != 0 && n.char == r || n.one.has(r) {
+				next |= p.closure[at+1]
+			}
+		}
+		if here = next; here == 0 {
+			return false
+		}
+	}
+	return here&(1<<len(nodes)) != 0
+}
+
+// matchMany is Match for patterns of many states.
+func matchMany(p Pattern, text string) bool {
 	var here, next states
 	here.start(p)
 	for _, r := range text {
