@@ -15,6 +15,7 @@ type checker struct {
 	warnings Errors
 	imports  []*value // what [python].imports names, to be compared with the grants
 
+	defaults  map[*ScopeKey]ScopeValue
 	positions map[string]Position // of the value of each key, by its path
 	whens     int                 // bytes of all conditions
 	searches  int                 // for nearest names

@@ -352,7 +352,7 @@ func readGrantTables(c *checker, f field, base []Grant) (grants []Grant) {
 		} else {
 			keys.readKnown(c, table.path+".", e.value.table, &grant)
 		}
-		grant.Scope.fill(family.Scopes)
+		grant.Scope.fill(family.Scopes, c.defaults)
 		grants = append(grants, grant)
 	}
 	slices.SortFunc(grants, func(a, b Grant) int { return strings.Compare(a.Family, b.Family) })

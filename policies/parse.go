@@ -29,7 +29,7 @@ func parse(filename string, src []byte, vocab Vocabulary, line []string) (*Polic
 	// A copy with nothing behind its end: go-toml's parser locates its errors
 	// by capacities, and the document must not change under it.
 	src = slices.Clip(bytes.Clone(src))
-	c := &checker{doc: newDocument(filename, src), vocab: vocab}
+	c := &checker{doc: newDocument(filename, src), vocab: vocab, defaults: map[*ScopeKey]ScopeValue{}}
 	if !c.isText() {
 		return nil, c.errs
 	}

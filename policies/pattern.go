@@ -334,20 +334,37 @@ func (p Pattern) anyHost() bool {
 // finish prepares Match.
 func (p *Pattern) finish() {
 	for p.plain < len(p.nodes) && p.nodes[p.plain].char != 0 && p.nodes[p.plain].skip == [2]int{} && p.nodes[p.plain].loop == 0 {
-		p.prefix += string(p.nodes[p.plain].char)
 		p.plain++
 	}
-	rest := *p
-	rest.nodes = p.nodes[p.plain:]
-	if len(rest.nodes) > 63 {
+	prefix := make([]rune, p.plain)
+	for i := range prefix {
+		prefix[i] = p.nodes[i].char
+	}
+	p.prefix = string(prefix)
+	rest := p.nodes[p.plain:]
+	if len(rest) > 63 {
 		return
 	}
-	p.closure = make([]uint64, len(rest.nodes)+1)
+	p.closure = make([]uint64, len(rest)+1)
 	for i := range p.closure {
-		var s states
-		s.add(rest, i)
-		p.closure[i] = s.bits[0]
+		p.closure[i] = reached(rest, i, 0)
 	}
+}
+
+// reached adds to a set of states the one at a place and all that are reached from it without a character.
+func reached(nodes []node, at int, set uint64) uint64 {
+	if set&(1<<at) != 0 {
+		return set
+	}
+	set |= 1 << at
+	if at < len(nodes) {
+		for _, to := range nodes[at].skip {
+			if to != 0 {
+				set = reached(nodes, at+to, set)
+			}
+		}
+	}
+	return set
 }
 
 // Match reports whether the pattern permits a text in its canonical form.

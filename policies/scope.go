@@ -127,20 +127,28 @@ func ParseScope(keys []ScopeKey, toml string) (Scope, error) {
 		c.errs.sort()
 		return Scope{}, c.errs
 	}
-	grant.Scope.fill(keys)
+	grant.Scope.fill(keys, nil)
 	return grant.Scope, nil
 }
 
-// fill gives absent keys their defaults, which [CheckScopes] has seen to be right.
-func (s *Scope) fill(keys []ScopeKey) {
+// fill gives absent keys their defaults, which [CheckScopes] has seen to be right. Those that were
+// made are kept in known, if it is not nil.
+func (s *Scope) fill(keys []ScopeKey, known map[*ScopeKey]ScopeValue) {
 	for i := range keys {
 		if _, ok := s.values[keys[i].Name]; ok {
 			continue
 		}
-		v, err := keys[i].byDefault()
-		if err == nil {
-			s.set(keys[i].Name, v)
+		v, ok := known[&keys[i]]
+		if !ok {
+			var err error
+			if v, err = keys[i].byDefault(); err != nil {
+				continue
+			}
+			if known != nil {
+				known[&keys[i]] = v
+			}
 		}
+		s.set(keys[i].Name, v)
 	}
 }
 
