@@ -160,7 +160,7 @@ var termKeys = section[Terms]{
 		Key: Key{
 			Path: "as", Type: "a string", Default: "the family's name",
 			Doc:     "What the module is called in Python.",
-			Example: `"web"`,
+			Example: `"report_math"`,
 		},
 		read: readAs,
 	},

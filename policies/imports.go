@@ -93,9 +93,16 @@ func (c *checker) warnImports(p *Policy) {
 	for _, item := range c.imports {
 		listed[item.text] = true
 	}
+	for i := range p.Grants {
+		g := &p.Grants[i]
+		if at, said := p.Where(g.Rule() + ".as"); said && importable(g.As, p.Python.Imports) {
+			c.warnAt(p, at, fmt.Sprintf("%s.as: %q is also a module of imports: import gives the standard library's module, whose calls are neither decided nor recorded", g.Rule(), g.As),
+				"choose another name")
+		}
+	}
 	for _, item := range c.imports {
 		top, _, _ := strings.Cut(item.text, ".")
-		if _, granted := p.grant(top); granted {
+		if g, granted := p.grant(top); granted && g.As == "" {
 			c.warn(item.at, fmt.Sprintf("%q is also a granted family: import gives the standard library's module, whose calls are neither decided nor recorded", top),
 				fmt.Sprintf("remove %q from imports to get the granted functions", item.text))
 		}

@@ -8,32 +8,49 @@ import (
 	"io"
 	"os"
 	"os/user"
+	"runtime"
 	"strings"
-	"sync"
 
 	"github.com/postern-sandbox/postern/host"
 )
 
-// terminal is the approver of the command line: it asks on the terminal, one question at a time.
+// terminal is the approver of the command line: it asks on the terminal, one question at a time, wherever stdout and stderr go.
 type terminal struct {
-	in   io.Reader
-	out  io.Writer
 	free chan struct{} // holds one token: whoever has it may ask
 
-	once  sync.Once
+	// Of whoever has the token.
+	out   io.Writer   // nil until the first question
 	lines chan string // what is typed; closed at its end
 }
 
-// approver returns an approver if there is a terminal to ask on and stdin is not taken: nil means that nobody can be asked.
-func (c *cli) approver(stdinTaken bool) host.Approver {
-	in, ok := c.stdin.(*os.File)
-	out, also := c.stderr.(*os.File)
-	if !ok || !also || stdinTaken || !isTerminal(in) || !isTerminal(out) {
+// approver returns an approver if somebody sits at a terminal, which is so if stdin is one: nil means that nobody can be asked.
+func (c *cli) approver() host.Approver {
+	if in, ok := c.stdin.(*os.File); !ok || !isTerminal(in) {
 		return nil
 	}
-	t := &terminal{in: in, out: out, free: make(chan struct{}, 1), lines: make(chan string)}
+	t := &terminal{free: make(chan struct{}, 1), lines: make(chan string)}
 	t.free <- struct{}{}
 	return t
+}
+
+// open opens the terminal itself: stdin may have been read to its end.
+func (t *terminal) open() error {
+	in, out := "/dev/tty", "/dev/tty"
+	if runtime.GOOS == "windows" {
+		in, out = "CONIN$", "CONOUT$"
+	}
+	reader, err := os.OpenFile(in, os.O_RDWR, 0)
+	if err != nil {
+		return errors.New("there is no terminal to ask on")
+	}
+	writer, err := os.OpenFile(out, os.O_RDWR, 0)
+	if err != nil {
+		reader.Close()
+		return errors.New("there is no terminal to ask on")
+	}
+	t.out = writer
+	go t.read(reader)
+	return nil
 }
 
 // Approve implements [host.Approver].
@@ -44,7 +61,11 @@ func (t *terminal) Approve(ctx context.Context, q host.Question) (host.Answer, e
 		return host.Answer{}, ctx.Err()
 	}
 	defer func() { t.free <- struct{}{} }()
-	t.once.Do(func() { go t.read() })
+	if t.out == nil {
+		if err := t.open(); err != nil {
+			return host.Answer{}, err
+		}
+	}
 	fmt.Fprint(t.out, prompt(q))
 	for {
 		select {
@@ -73,9 +94,9 @@ func (t *terminal) Approve(ctx context.Context, q host.Question) (host.Answer, e
 }
 
 // read passes on what is typed, line by line. It ends with the program: a read of a terminal cannot be given up.
-func (t *terminal) read() {
+func (t *terminal) read(from io.Reader) {
 	defer close(t.lines)
-	in := bufio.NewReader(t.in)
+	in := bufio.NewReader(from)
 	for {
 		line, err := in.ReadString('\n')
 		if err != nil {

@@ -42,7 +42,7 @@ modules are those that the last run with the same file left behind.`)
 	if err != nil {
 		return c.fail(usageError("", "%v", err))
 	}
-	h, err := c.newHost(*policyPath, *linked, c.approver(len(rest) == 1 && rest[0] == "-"), log)
+	h, err := c.newHost(*policyPath, *linked, c.approver(), log)
 	if err != nil {
 		return c.fail(err)
 	}
