@@ -227,4 +227,8 @@ func TestAnnotations(t *testing.T) {
 	if strings.Join(got, " ") != want {
 		t.Errorf("got  %v\nwant %s", got, want)
 	}
+	const plain = "(url, /, n=None, *rest, tags=(), meta=..., x, y=1, **more)"
+	if s.Plain() != plain {
+		t.Errorf("without annotations %s\nwant %s", s.Plain(), plain)
+	}
 }

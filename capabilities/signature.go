@@ -41,6 +41,7 @@ type Parameter struct {
 // Signature is a parsed parameter list. It does not change and may be used by many goroutines.
 type Signature struct {
 	text       string
+	plain      string // without annotations
 	parameters []Parameter
 	places     int // how many parameters may be given by place; they come first
 	required   int // how many of these have no default
@@ -51,6 +52,9 @@ type Signature struct {
 
 // String gives the text that was parsed.
 func (s *Signature) String() string { return s.text }
+
+// Plain gives the text without annotations: Python's inspect reads no others from a text.
+func (s *Signature) Plain() string { return s.plain }
 
 // Parameters gives the parameters in order. The slice is a copy.
 func (s *Signature) Parameters() []Parameter { return slices.Clone(s.parameters) }
@@ -69,8 +73,10 @@ func ParseSignature(text string) (*Signature, error) {
 	s := &Signature{text: text, rest: -1, restNames: -1}
 	kind := Positional
 	bare := false // after a bare "*", which must be followed by a parameter
-	for i, part := range splitParameters(inner) {
+	parts := splitParameters(inner)
+	for i, part := range parts {
 		part = strings.TrimSpace(part)
+		parts[i] = withoutAnnotation(part)
 		var err error
 		switch {
 		case part == "/" && i > 0 && kind == Positional && s.positionalOnly() == 0 && len(s.parameters) > 0:
@@ -98,6 +104,7 @@ func ParseSignature(text string) (*Signature, error) {
 	if bare {
 		return nil, fmt.Errorf("capabilities: signature %q: a parameter must follow the bare *", text)
 	}
+	s.plain = "(" + strings.Join(parts, ", ") + ")"
 	for _, p := range s.parameters {
 		switch p.Kind {
 		case PositionalOnly, Positional:
@@ -159,6 +166,19 @@ func (s *Signature) add(p Parameter) error {
 
 func (s *Signature) index(name string) int {
 	return slices.IndexFunc(s.parameters, func(p Parameter) bool { return p.Name == name })
+}
+
+// withoutAnnotation gives a parameter's text without its annotation.
+func withoutAnnotation(part string) string {
+	declared, text, optional := strings.Cut(part, "=")
+	name, _, annotated := strings.Cut(declared, ":")
+	switch {
+	case !annotated:
+		return part
+	case optional:
+		return strings.TrimSpace(name) + "=" + strings.TrimSpace(text)
+	}
+	return strings.TrimSpace(name)
 }
 
 // scalars are the annotations that can be elements of others.

@@ -109,7 +109,7 @@ func describeFamily(family capabilities.Family, name string, byName map[string]*
 	for _, capability := range family.Capabilities {
 		spec := capability.Spec()
 		if g, ok := byName[spec.Name()]; ok {
-			d.Functions = append(d.Functions, configFunction{spec.Function, g.index, spec.Signature, spec.Doc})
+			d.Functions = append(d.Functions, configFunction{spec.Function, g.index, g.signature.Plain(), spec.Doc})
 		} else {
 			d.Withheld = append(d.Withheld, spec.Function)
 		}
