@@ -59,7 +59,7 @@ func appendDenied(g *granted, policy string, d policies.Decision) []byte {
 		verb = "is not granted"
 	}
 	message := fmt.Sprintf("%s %s by policy %q: %s", g.name, verb, policy, d.Reason)
-	if d.By != "" && d.By != "functions" {
+	if d.Rule != "" && d.By != "" && d.By != "functions" {
 		message += fmt.Sprintf(" (%s of [%s] at %v)", d.By, d.Rule, d.Position)
 	}
 	if d.Hint != "" {

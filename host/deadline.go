@@ -23,10 +23,16 @@ type deadline struct {
 // deadline returns a context that ends with ctx, when the host closes, or after limit, whichever is first; its cause says
 // which. The deadline must be stopped.
 func (h *Host) deadline(ctx context.Context, limit time.Duration) (context.Context, *deadline) {
-	ctx, cancel := context.WithCancelCause(ctx)
+	caller := ctx
+	ctx, cancel := context.WithCancelCause(caller)
 	disconnect := context.AfterFunc(h.closing, func() { cancel(ErrClosed) })
 	d := &deadline{since: time.Now(), left: limit}
-	d.timer = time.AfterFunc(limit, func() { cancel(errWallTime) })
+	d.timer = time.AfterFunc(limit, func() {
+		if ends, ok := caller.Deadline(); ok && !time.Now().Before(ends) {
+			return // the caller's time was over first, and its own timer is about to say so
+		}
+		cancel(errWallTime)
+	})
 	d.stop = func() {
 		d.timer.Stop()
 		disconnect()

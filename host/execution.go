@@ -9,7 +9,10 @@ type execution struct {
 	calls    int64 // host calls, refused ones too
 	deadline *deadline
 	answers  answerBlocks
-	serving  bool // a host function runs: what is asked of the kernel is asked by the host
+
+	unfetched []byte // an answer that there was no room for in the exchange
+
+	serving bool // a host function runs: what is asked of the kernel is asked by the host
 }
 
 type executionKey struct{}

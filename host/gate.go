@@ -10,7 +10,6 @@ import (
 	"time"
 
 	extism "github.com/extism/go-sdk"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
@@ -51,7 +50,12 @@ func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlug
 	}
 	x.serving = true
 	defer func() { x.serving = false }()
-	handle, err := x.answers.write(ctx, plugin, x.pass(ctx, g, plugin.Memory(), handle))
+	in := x.session.instance
+	if in.exchange.there() && handle <= fetch {
+		return x.serveExchanged(ctx, g, in.exchange, handle)
+	}
+	request, err := readBlock(plugin.Memory(), handle, h.bounds.request)
+	handle, err = x.answers.write(ctx, plugin, x.pass(ctx, g, request, err))
 	if err != nil {
 		h.logger.Error("no answer", "capability", g.name, "error", err)
 		return 0
@@ -59,14 +63,33 @@ func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlug
 	return handle
 }
 
-// pass serves one call and returns the answer in JSON.
-func (x *execution) pass(ctx context.Context, g *granted, memory api.Memory, handle uint64) []byte {
+// serveExchanged is serve for a request in the guest's exchange. An answer for which there is no room is kept until the guest has made
+// some: fetching it is no call.
+func (x *execution) serveExchanged(ctx context.Context, g *granted, e exchange, handle uint64) uint64 {
+	answer := x.unfetched
+	x.unfetched = nil
+	if handle == exchanged {
+		request, err := e.take(x.session.host.bounds.request)
+		answer = x.pass(ctx, g, request, err)
+	}
+	if len(answer) == 0 {
+		return 0
+	}
+	if !e.put(answer) && handle == exchanged {
+		x.unfetched = answer
+	}
+	return answered
+}
+
+// pass serves one call and returns the answer in JSON. request is a view of the guest's memory, and is not looked at when unread says why it
+// could not be read.
+func (x *execution) pass(ctx context.Context, g *granted, request []byte, unread error) []byte {
 	h := x.session.host
 	x.calls++
 	if x.calls > h.limits.HostCalls {
 		return x.overLimit(g)
 	}
-	call, arguments, malformed := readCall(memory, handle, h.bounds.request)
+	call, arguments, malformed := readCall(request, unread, h.bounds.request)
 	decision, approval, refusal := x.decide(ctx, g, call, arguments, malformed)
 	if err := x.recordDecision(g, arguments, decision, approval); err != nil {
 		return x.unrecorded(g, err)
@@ -95,33 +118,43 @@ func (x *execution) decide(ctx context.Context, g *granted, call *capabilities.C
 	if malformed == nil && g.grant.NeedsArguments() {
 		bound, err := g.signature.Bind(g.grant.Family, g.function, call)
 		if err != nil {
-			d := h.policy.Decide(&question)
+			d := h.decide(&question)
 			d.Allow, d.Ask, d.Hint, d.Reason = false, false, "", "the arguments do not fit the function: "+oneLine(err.Error())
 			return d, nil, h.failed(ctx, g, err).answer
 		}
 		question.Arguments = bound
 	}
 	if malformed != nil {
-		d := h.policy.Decide(&question)
+		d := h.decide(&question)
 		d.Allow, d.Ask, d.Hint, d.Reason = false, false, "", "the request is malformed: "+malformed.Error()
 		return d, nil, appendError(nil, "RuntimeError", g.name+": "+d.Reason)
 	}
 	question.Usage, question.Rates = &x.session.usage, &h.rates
-	d = h.policy.Decide(&question)
+	d = h.decide(&question)
 	if d.Ask {
 		question.Approval, approval = x.ask(ctx, g, arguments, d)
 		question.Now = time.Now()
-		d = h.policy.Decide(&question)
+		d = h.decide(&question)
 	}
 	return d, approval, nil
 }
 
+// decide asks the policy. What a family's part of it does wrong is a denial, and recorded as one.
+func (h *Host) decide(question *policies.Call) (d policies.Decision) {
+	defer func() {
+		if r := recover(); r != nil {
+			h.logger.Error("panic in a decision", "capability", question.Capability, "panic", r, "stack", string(debug.Stack()))
+			d = policies.Decision{Reason: "the policy could not decide", By: "host"}
+		}
+	}()
+	return h.policy.Decide(question)
+}
+
 // readCall reads a request. arguments is the JSON of what was understood, not of what was sent: records show the values that
 // the decision and the capability saw.
-func readCall(memory api.Memory, handle uint64, bound int) (call *capabilities.Call, arguments []byte, err error) {
-	request, err := readBlock(memory, handle, bound)
-	if err != nil {
-		return nil, nil, err
+func readCall(request []byte, unread error, bound int) (call *capabilities.Call, arguments []byte, err error) {
+	if unread != nil {
+		return nil, nil, unread
 	}
 	call = new(capabilities.Call)
 	if call.Args, call.Kwargs, err = values.DecodeCall(request); err != nil {

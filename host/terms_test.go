@@ -30,6 +30,9 @@ func box() capabilities.Family {
 			}
 			given, _ := call.Arguments.Lookup("path")
 			path, ok := given.(string)
+			if path == "a/panic" {
+				panic("secret")
+			}
 			patterns := call.Scope.Patterns("paths")
 			if !ok || !policies.MatchAny(patterns, path) {
 				return policies.Verdict{Key: "paths", Reason: fmt.Sprintf("%q is not among paths", path), Nearest: policies.NearestPattern(patterns, path)}
@@ -102,6 +105,12 @@ func TestScopeIsDecidedAndActedOn(t *testing.T) {
 		}
 	}
 	if d := log.last(audit.Decision); *d.Allow || d.Position != "p.toml:7:9" || d.Approval != nil {
+		t.Errorf("%+v", d)
+	}
+	if got := answer(t, s, bOpen, `{"args": ["a/panic"]}`); !strings.HasPrefix(got, denied("the policy could not decide")) || strings.Contains(got, "secret") {
+		t.Errorf("a panic: %s", got)
+	}
+	if d := log.last(audit.Decision); *d.Allow || d.Reason != "the policy could not decide" {
 		t.Errorf("%+v", d)
 	}
 	// Arguments that do not fit are an error of the code, decided and recorded, and never reach the family.

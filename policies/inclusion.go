@@ -21,6 +21,12 @@ func beyond(p Pattern, others []Pattern, budget *int) (witness string, found, de
 		return "", false, true
 	}
 	all := append([]Pattern{p}, others...)
+	for _, one := range all {
+		*budget -= 1 + len(one.nodes)/16 // to begin with
+	}
+	if *budget < 0 {
+		return "", false, false
+	}
 	letters := alphabetOf(all)
 	type place struct {
 		sets []states // of each pattern

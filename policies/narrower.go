@@ -2,6 +2,7 @@ package policies
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -306,7 +307,7 @@ func (e *excess) scopeKey(subject string, a, b ScopeValue) {
 		Text: a.String() + " instead of " + b.String(), Witness: a.String(),
 	}
 	if k.Fixed || k.Type == ScopeString {
-		if a.String() != b.String() || !slices.Equal(a.List, b.List) || a.Text != b.Text {
+		if a.Text != b.Text || a.Number != b.Number || a.Bool != b.Bool || !slices.Equal(a.List, b.List) || !maps.Equal(a.Map, b.Map) {
 			instead.Undecided = k.Type == ScopeString && !k.Fixed
 			e.add(instead)
 		}

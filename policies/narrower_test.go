@@ -78,6 +78,27 @@ func TestDiff(t *testing.T) {
 	}
 }
 
+// Of a fixed key any other value is more, however alike they are printed.
+func TestFixedKeys(t *testing.T) {
+	vocab := vocabulary()
+	vocab.Families["math"] = policies.Family{
+		Functions: functions("sqrt"),
+		Scopes:    []policies.ScopeKey{{Name: "headers", Type: policies.ScopeMap, Doc: "d", Example: `{ a = "b" }`, Fixed: true}},
+	}
+	long := strings.Repeat("x", 80)
+	var both []*policies.Policy
+	for _, value := range []string{long, long + "y"} {
+		p, err := policies.Parse("p", []byte("policy = 1\nname = \"n\"\n[grant.math]\nfunctions = [\"sqrt\"]\nheaders = { a = \""+value+"\" }\n"), vocab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both = append(both, p)
+	}
+	if policies.Narrower(both[0], both[1]) == nil || policies.Narrower(both[1], both[0]) == nil || policies.Narrower(both[0], both[0]) != nil {
+		t.Error("another value of a fixed key is not noticed")
+	}
+}
+
 // randomPolicy writes a policy of the families store and math.
 func randomPolicy(r *rand.Rand, name string) string {
 	pick := func(options ...string) string { return options[r.IntN(len(options))] }

@@ -53,6 +53,7 @@ func verbs() []verb {
 		{"policy", "check policies without running anything", (*cli).policy},
 		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
 		{"imports", "list what a module imports, against a policy", (*cli).imports},
+		{"bench", "measure this machine", (*cli).bench},
 		{"version", "print versions and digests", (*cli).version},
 	}
 }

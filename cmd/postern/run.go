@@ -20,7 +20,8 @@ func (c *cli) run(args []string) int {
 	f := c.newFlags(runUsage, `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
 default policy holds: it grants the math and json families, and imports that touch nothing. As with python, values are not printed unless the
 code prints them; --json has the value of the last expression, or of final_answer(x). With --session, variables, functions and imported
-modules are those that the last run with the same file left behind.`)
+modules are those that the last run with the same file left behind. Where the policy says approve, you are asked on the terminal; if stdin is
+none, such calls are denied.`)
 	policyPath := f.String("policy", "", "the policy `FILE`")
 	asJSON := f.Bool("json", false, "print one JSON object: value, output, error, usage, digests")
 	code := f.String("c", "", "run `CODE` instead of a file")
