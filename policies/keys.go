@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -80,29 +81,30 @@ func readLog(c *checker, f field, into *Audit) {
 	}
 }
 
-// packageGrammar is that of a package's name in Python's package index and of a
-// version without wildcards.
-var (
-	packageName    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
-	packageVersion = regexp.MustCompile(`^([0-9]+!)?[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$`)
-	separators     = regexp.MustCompile(`[-_.]+`)
-)
+// The grammar of a package's name in Python's package index and of a version
+// without wildcards. Few policies need it, so it is compiled when one does.
+var packageGrammar = sync.OnceValue(func() (g struct{ name, version, separators *regexp.Regexp }) {
+	g.name = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+	g.version = regexp.MustCompile(`^([0-9]+!)?[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$`)
+	g.separators = regexp.MustCompile(`[-_.]+`)
+	return g
+})
 
 func readPackages(c *checker, f field, into *Python) {
 	items, _ := c.list(f)
 	into.Packages = nil
-	seen := map[string]bool{}
+	seen, grammar := map[string]bool{}, packageGrammar()
 	for _, item := range items {
 		name, version, exact := strings.Cut(item.text, "==")
-		same := strings.ToLower(separators.ReplaceAllString(name, "-"))
+		same := strings.ToLower(grammar.separators.ReplaceAllString(name, "-"))
 		switch {
 		case len(item.text) > maxModule:
 			c.complain(f, &complaint{item.at, fmt.Sprintf("must not be longer than %d bytes", maxModule), ""})
-		case !exact && packageName.MatchString(name):
+		case !exact && grammar.name.MatchString(name):
 			c.complain(f, &complaint{item.at, quote(item.text) + " names no version", "write one exact version, such as \"attrs==25.3.0\""})
-		case !exact || !packageName.MatchString(name):
+		case !exact || !grammar.name.MatchString(name):
 			c.complain(f, &complaint{item.at, quote(item.text) + " is not a package with its version", "write for example \"attrs==25.3.0\""})
-		case !packageVersion.MatchString(version):
+		case !grammar.version.MatchString(version):
 			c.complain(f, &complaint{item.within(len(name) + 2), quote(version) + " is not one exact version", "write for example \"" + name + "==25.3.0\""})
 		case seen[same]:
 			c.complain(f, &complaint{item.at, "package " + quote(name) + " is listed twice", ""})
