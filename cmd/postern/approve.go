@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/user"
 	"runtime"
@@ -17,10 +16,6 @@ import (
 // terminal is the approver of the command line: it asks on the terminal, one question at a time, wherever stdout and stderr go.
 type terminal struct {
 	free chan struct{} // holds one token: whoever has it may ask
-
-	// Of whoever has the token.
-	out   io.Writer   // nil until the first question
-	lines chan string // what is typed; closed at its end
 }
 
 // approver returns an approver if somebody sits at a terminal, which is so if stdin is one: nil means that nobody can be asked.
@@ -28,29 +23,25 @@ func (c *cli) approver() host.Approver {
 	if in, ok := c.stdin.(*os.File); !ok || !isTerminal(in) {
 		return nil
 	}
-	t := &terminal{free: make(chan struct{}, 1), lines: make(chan string)}
+	t := &terminal{free: make(chan struct{}, 1)}
 	t.free <- struct{}{}
 	return t
 }
 
-// open opens the terminal itself: stdin may have been read to its end.
-func (t *terminal) open() error {
-	in, out := "/dev/tty", "/dev/tty"
+// openTerminal opens the terminal itself: stdin may have been read to its end.
+func openTerminal() (in, out *os.File, err error) {
+	from, to := "/dev/tty", "/dev/tty"
 	if runtime.GOOS == "windows" {
-		in, out = "CONIN$", "CONOUT$"
+		from, to = "CONIN$", "CONOUT$"
 	}
-	reader, err := os.OpenFile(in, os.O_RDWR, 0)
-	if err != nil {
-		return errors.New("there is no terminal to ask on")
+	if in, err = os.OpenFile(from, os.O_RDWR, 0); err != nil {
+		return nil, nil, errors.New("there is no terminal to ask on")
 	}
-	writer, err := os.OpenFile(out, os.O_RDWR, 0)
-	if err != nil {
-		reader.Close()
-		return errors.New("there is no terminal to ask on")
+	if out, err = os.OpenFile(to, os.O_RDWR, 0); err != nil {
+		in.Close()
+		return nil, nil, errors.New("there is no terminal to ask on")
 	}
-	t.out = writer
-	go t.read(reader)
-	return nil
+	return in, out, nil
 }
 
 // Approve implements [host.Approver].
@@ -61,49 +52,54 @@ func (t *terminal) Approve(ctx context.Context, q host.Question) (host.Answer, e
 		return host.Answer{}, ctx.Err()
 	}
 	defer func() { t.free <- struct{}{} }()
-	if t.out == nil {
-		if err := t.open(); err != nil {
-			return host.Answer{}, err
-		}
+	in, out, err := openTerminal()
+	if err != nil {
+		return host.Answer{}, err
 	}
-	fmt.Fprint(t.out, prompt(q))
+	// To close it ends a read that nobody waits for any more, so that it takes nothing that is typed later.
+	defer in.Close()
+	defer out.Close()
+	lines, reader := make(chan string, 1), bufio.NewReader(in)
+	read := func() {
+		line, err := reader.ReadString('\n')
+		if err != nil {
+			close(lines)
+			return
+		}
+		lines <- line
+	}
+	fmt.Fprint(out, prompt(q))
 	for {
+		go read()
 		select {
 		case <-ctx.Done():
-			fmt.Fprintln(t.out)
+			fmt.Fprintln(out)
 			return host.Answer{}, ctx.Err()
-		case line, open := <-t.lines:
+		case line, open := <-lines:
 			if !open {
-				fmt.Fprintln(t.out)
+				fmt.Fprintln(out)
 				return host.Answer{}, errors.New("the terminal was closed")
 			}
-			answer := host.Answer{By: "terminal (" + userName() + ")"}
-			switch strings.ToLower(strings.TrimSpace(line)) {
-			case "y", "yes":
-				answer.Allow = true
-				return answer, nil
-			case "n", "no":
-				return answer, nil
-			case "a", "always":
-				answer.Allow, answer.Session = true, true
+			if answer, ok := answerOf(line); ok {
 				return answer, nil
 			}
-			fmt.Fprint(t.out, "  please answer y, n or a: ")
+			fmt.Fprint(out, "  please answer y, n or a: ")
 		}
 	}
 }
 
-// read passes on what is typed, line by line. It ends with the program: a read of a terminal cannot be given up.
-func (t *terminal) read(from io.Reader) {
-	defer close(t.lines)
-	in := bufio.NewReader(from)
-	for {
-		line, err := in.ReadString('\n')
-		if err != nil {
-			return
-		}
-		t.lines <- line
+func answerOf(line string) (answer host.Answer, ok bool) {
+	answer.By = "terminal (" + userName() + ")"
+	switch strings.ToLower(strings.TrimSpace(line)) {
+	case "y", "yes":
+		answer.Allow = true
+	case "n", "no":
+	case "a", "always":
+		answer.Allow, answer.Session = true, true
+	default:
+		return host.Answer{}, false
 	}
+	return answer, true
 }
 
 // promptWidth is how much of the arguments is shown: what is longer cannot be read anyway, and could push the question off the screen.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
 )
 
 // writeUntrusted writes what the agent's code has printed. On a terminal, what would make it do more than show text is
@@ -22,7 +22,7 @@ func writeUntrusted(w io.Writer, text string) error {
 }
 
 func isTerminal(file *os.File) bool {
-	return isatty.IsTerminal(file.Fd()) || isatty.IsCygwinTerminal(file.Fd())
+	return term.IsTerminal(int(file.Fd()))
 }
 
 // visible replaces control characters other than line feed and tab, and marks of direction, by their escapes.
