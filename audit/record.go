@@ -13,7 +13,7 @@ type Kind string
 const (
 	SessionOpened Kind = "session_opened" // policy_name, from
 	ExecStarted   Kind = "exec_started"   // entry, input_digest, input
-	Decision      Kind = "decision"       // call, capability, effects, arguments_digest, arguments, allow, reason, rule, position
+	Decision      Kind = "decision"       // call, capability, effects, arguments_digest, arguments, allow, reason, rule, position, approval
 	Outcome       Kind = "outcome"        // call, capability, result_digest, result, result_bytes, duration_ns or error, detail, duration_ns
 	Withheld      Kind = "withheld"       // withheld
 	ExecEnded     Kind = "exec_ended"     // ok, error, limit, usage, duration_ns, lost, restored
@@ -56,6 +56,9 @@ type Record struct {
 	Rule            string          `json:"rule,omitempty"`     // the grant that decided, "grant.math"
 	Position        string          `json:"position,omitempty"` // of the rule, FILE:LINE:COL
 
+	// What a human said who was asked; absent if none was.
+	Approval *Approval `json:"approval,omitempty"`
+
 	// What came back.
 	ResultDigest string          `json:"result_digest,omitempty"`
 	Result       json.RawMessage `json:"result,omitempty"` // a value as in docs/abi.md
@@ -70,6 +73,15 @@ type Record struct {
 	Withheld string `json:"withheld,omitempty"` // "import os", "call math.cos": the guest's word, information only
 	Lost     bool   `json:"lost,omitempty"`     // the guest broke or was stopped, and there was no state to go back to
 	Restored bool   `json:"restored,omitempty"` // the guest broke or was stopped, and the session went back to the state kept last
+}
+
+// Approval is the answer of a human to whom a call was shown before it was decided.
+type Approval struct {
+	Answer  string        `json:"answer"`            // allow, deny, or none if there was no answer
+	Session bool          `json:"session,omitempty"` // it holds for all calls of the function in the rest of the session
+	By      string        `json:"by,omitempty"`      // who answered
+	Reason  string        `json:"reason,omitempty"`  // why there was no answer
+	Waited  time.Duration `json:"waited_ns"`
 }
 
 // Usage is what an exec consumed.

@@ -22,6 +22,9 @@ var (
 	// for the end of an exec, is not reported.
 	ErrAudit = errors.New("host: the audit log failed")
 
+	// ErrUnsupported says that a policy asks for what this version cannot do.
+	ErrUnsupported = errors.New("host: the policy asks for what this version cannot do")
+
 	// ErrImports says that a module's imports are not the policy's grants.
 	ErrImports = errors.New("host: the module's imports differ from the policy's grants")
 )

@@ -23,8 +23,11 @@ func vocabulary(r *capabilities.Registry) (policies.Vocabulary, error) {
 	if err != nil {
 		return policies.Vocabulary{}, err
 	}
-	return policies.Vocabulary{Families: r.Functions(), Modules: modules}, nil
+	return policies.Vocabulary{Families: r.Vocabulary(), Modules: modules, Open: openPolicy}, nil
 }
+
+// openPolicy reads the policy that another one extends.
+func openPolicy(path string) ([]byte, error) { return readFile(path, policyLimit) }
 
 // defaultPolicyName is how messages and audit records call the built-in policy's file.
 const defaultPolicyName = "(default policy)"
