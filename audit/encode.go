@@ -54,7 +54,7 @@ func (r *Record) appendBody(dst []byte, known *digests) ([]byte, error) {
 	if r.CallsLeft != nil {
 		e.always(`,"calls_left":`, *r.CallsLeft)
 	}
-	e.text(`,"approver":`, r.Approver)
+	e.approval(r.Approval)
 	e.text(`,"result_digest":`, r.ResultDigest)
 	e.raw(`,"result":`, r.Result)
 	e.integer(`,"result_bytes":`, int64(r.ResultBytes))
@@ -242,6 +242,20 @@ func (e *encoder) labels(labels map[string]string) {
 		e.string(labels[key])
 		open = ','
 	}
+	e.dst = append(e.dst, '}')
+}
+
+func (e *encoder) approval(a *Approval) {
+	if a == nil {
+		return
+	}
+	e.name(`,"approval":`)
+	e.dst = append(e.dst, `{"answer":`...)
+	e.string(a.Answer)
+	e.flag(`,"session":true`, a.Session)
+	e.text(`,"by":`, a.By)
+	e.text(`,"reason":`, a.Reason)
+	e.always(`,"waited_ns":`, int64(a.Waited))
 	e.dst = append(e.dst, '}')
 }
 

@@ -25,7 +25,7 @@ func everything() *audit.Record {
 		From:       "f", Labels: map[string]string{"z": "last", "a": "\\", "": "empty"},
 		Entry: "exec", InputDigest: "sha256:i", Input: json.RawMessage(`{"code": "1 + 1",` + "\n" + `"x" : [ 1 ]}`),
 		Capability: "a.b", Effects: "reads", ArgumentsDigest: "sha256:a", Arguments: json.RawMessage(`{"args":["\ud800"],"kwargs":{}}`),
-		Allow: &yes, Reason: "because", Rule: "grant.a", Position: "p.toml:1:2", CallsLeft: &left, Approver: "alice",
+		Allow: &yes, Reason: "because", Rule: "grant.a", Position: "p.toml:1:2", CallsLeft: &left, Approval: &audit.Approval{Answer: "allow", Session: true, By: "alice", Reason: "none", Waited: 5},
 		ResultDigest: "sha256:r", Result: json.RawMessage(`null`), ResultBytes: 4, Answer: json.RawMessage(`{"error":{}}`),
 		Redacted: []string{"a.b.c", "a.b.*"}, Error: "E", Detail: "d", Duration: 12, OK: &yes, Limit: "fuel",
 		ValueDigest: "sha256:v", StdoutDigest: "sha256:o", StderrDigest: "sha256:e",

@@ -59,7 +59,6 @@ func (r *Record) fields() []any {
 	if r.CallsLeft != nil {
 		fields = append(fields, "calls_left", *r.CallsLeft)
 	}
-	add("approver", r.Approver, r.Approver != "")
 	add("redacted", r.Redacted, r.Redacted != nil)
 	add("limit", r.Limit, r.Limit != "")
 	if r.Usage != nil {

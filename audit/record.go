@@ -17,7 +17,7 @@ type Kind string
 const (
 	SessionOpened Kind = "session_opened" // policy_name, policy_file, versions, limits, labels, from
 	ExecStarted   Kind = "exec_started"   // entry, input_digest, input, redacted
-	Decision      Kind = "decision"       // call, capability, effects, arguments_digest, arguments, redacted, allow, reason, rule, position, calls_left, approver, answer
+	Decision      Kind = "decision"       // call, capability, effects, arguments_digest, arguments, redacted, allow, reason, rule, position, calls_left, approval, answer
 	Outcome       Kind = "outcome"        // call, capability, duration_ns, and result_digest, result, result_bytes, redacted, or error, detail, answer
 	Withheld      Kind = "withheld"       // withheld
 	ExecEnded     Kind = "exec_ended"     // ok, error, detail, limit, value_digest, stdout_digest, stderr_digest, usage, duration_ns, lost, restored
@@ -72,7 +72,9 @@ type Record struct {
 	Rule            string          `json:"rule,omitempty"`       // what decided, "grant.math"
 	Position        string          `json:"position,omitempty"`   // of the rule, FILE:LINE:COL
 	CallsLeft       *int64          `json:"calls_left,omitempty"` // under the tightest limit of calls that holds
-	Approver        string          `json:"approver,omitempty"`   // who was asked, where the policy has somebody asked
+
+	// What a human said who was asked; absent if none was.
+	Approval *Approval `json:"approval,omitempty"`
 
 	// What came back. A result went to the guest as {"ok": result}; whatever else went there is Answer.
 	ResultDigest string          `json:"result_digest,omitempty"`
@@ -117,6 +119,15 @@ type Limits struct {
 	Output    int64         `json:"output"`
 	Result    int64         `json:"result"`
 	HostCalls int64         `json:"host_calls"`
+}
+
+// Approval is the answer of a human to whom a call was shown before it was decided.
+type Approval struct {
+	Answer  string        `json:"answer"`            // allow, deny, or none if there was no answer
+	Session bool          `json:"session,omitempty"` // it holds for all calls of the function in the rest of the session
+	By      string        `json:"by,omitempty"`      // who answered
+	Reason  string        `json:"reason,omitempty"`  // why there was no answer
+	Waited  time.Duration `json:"waited_ns"`
 }
 
 // Usage is what an exec consumed.

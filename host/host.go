@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -54,6 +55,12 @@ type Config struct {
 	// recorded sessions again with it.
 	Replay Replay
 
+	// Approver asks a human where the policy says approve. Nil means that there is nobody to ask: such calls are denied.
+	Approver Approver
+
+	// ApprovalTimeout is how long the approver may take for one question. It is not part of limits.wall_time. Zero means 5 minutes.
+	ApprovalTimeout time.Duration
+
 	// Spare is how many interpreters of closed sessions are put back to what a new one is and kept for new sessions, which
 	// then begin in a fraction of the time. Each takes up to about two megabytes. 0 means one for each processor, [NoSpare] none.
 	Spare int
@@ -90,6 +97,7 @@ type Host struct {
 	limits    policies.Limits
 	bounds    bounds
 	functions []*granted // in the order of their indices
+	rates     policies.Rates
 	logger    hclog.Logger
 
 	guestDigest, linkedDigest string
@@ -149,6 +157,9 @@ func New(ctx context.Context, config Config) (*Host, error) {
 
 // prepare does what New does. What it has opened when it fails, the caller releases.
 func (h *Host) prepare(ctx context.Context) error {
+	if err := unsupported(h.policy); err != nil {
+		return err
+	}
 	var err error
 	if h.functions, err = grantedFunctions(h.policy, h.config.Capabilities); err != nil {
 		return err

@@ -137,14 +137,29 @@ func (h *Host) openAudit() (audit.Log, error) {
 	return log, nil
 }
 
-// keepPolicy puts the policy's text beside the records that name its digest: without it, nobody could say later what it permitted.
+// keepPolicy puts the policy's text beside the records that name its digest, and those of the policies that it extends, each with a file that
+// says which is the next: without them, nobody could say later what it permitted.
 func keepPolicy(folder string, policy *policies.Policy) error {
-	hash, ok := strings.CutPrefix(policy.Digest, "sha256:")
-	text := policy.Source()
-	if !ok || text == nil {
-		return nil
+	for ; policy != nil; policy = policy.Base {
+		hash, ok := strings.CutPrefix(policy.Digest, "sha256:")
+		text := policy.Source()
+		if !ok || text == nil {
+			return nil
+		}
+		if policy.Base != nil {
+			if err := keepText(folder, hash+".extends", []byte(policy.Base.Digest+"\n")); err != nil {
+				return err
+			}
+		}
+		if err := keepText(folder, hash+".toml", text); err != nil {
+			return err
+		}
 	}
-	path := filepath.Join(folder, "policies", hash+".toml")
+	return nil
+}
+
+func keepText(folder, name string, text []byte) error {
+	path := filepath.Join(folder, "policies", name)
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -19,7 +19,7 @@ func pythonHost(tb testing.TB, log audit.Log) *host.Host {
 		tb.Fatal(err)
 	}
 	policy, err := policies.Parse("policy.toml", []byte("policy = 1\nname = \"bench\"\n[limits]\nhost_calls = 1_000_000_000\nwall_time = \"1h\"\nfuel = 1_000_000_000_000_000\n[grant.math]\nfunctions = [\"sqrt\"]\n"),
-		policies.Vocabulary{Families: registry.Functions()})
+		policies.Vocabulary{Families: registry.Vocabulary()})
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -147,3 +147,19 @@ func read(t *testing.T, folder string) *folderRecords {
 	}
 	return r
 }
+
+// The reason of a denial can quote the argument that was wrong.
+func TestDenialsOfRedactedArgumentsKeepTheirWords(t *testing.T) {
+	log := new(memoryLog)
+	c := config(t)
+	c.Audit = log
+	c.Policy.Grants[0].Functions = []string{"wait", "refuse", "panic", "hold", "fail", "echo", "big"} // out of order: denied
+	c.Policy.Audit.Redact = []string{"t.echo.args"}
+	s := session(t, open(t, c))
+	if got := answer(t, s, tEcho, `{"args": [1]}`); !strings.Contains(got, `"denied"`) {
+		t.Fatal(got)
+	}
+	if d := log.last(audit.Decision); *d.Allow || d.Reason != "[reason redacted]" || d.Answer != nil || d.Rule != "grant.t" {
+		t.Errorf("decision %+v", d)
+	}
+}

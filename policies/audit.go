@@ -12,14 +12,16 @@ var auditKeys = section[Audit]{
 	{
 		Key: Key{
 			Path: "log", Type: "a string", Default: "the user's state folder",
-			Doc: `The folder of the audit log, relative to the policy file; "none" writes no log.`,
+			Doc:     `The folder of the audit log, relative to the policy file; "none" writes no log.`,
+			Example: `"audit"`,
 		},
 		read: readLog,
 	},
 	{
 		Key: Key{
-			Path: "arguments", Type: `"full" or "digest"`, Default: `"full"`,
-			Doc: "Whether records hold the arguments of a call or only their SHA-256.",
+			Path: "arguments", Type: `"full" or "digest"`, Default: `"full"`, Choices: []string{ArgumentsFull, ArgumentsDigest},
+			Doc:     "Whether records hold the arguments of a call or only their SHA-256.",
+			Example: `"digest"`,
 		},
 		read: func(c *checker, f field, into *Audit) {
 			into.Arguments = c.choice(f, ArgumentsFull, ArgumentsDigest)
@@ -28,14 +30,16 @@ var auditKeys = section[Audit]{
 	{
 		Key: Key{
 			Path: "redact", Type: "an array of strings", Default: "[]",
-			Doc: `Paths of arguments and results that no record holds, such as "http.get.headers.*".`,
+			Doc:     `Paths of arguments and results that no record holds, such as "http.get.headers.*".`,
+			Example: `["json.loads.s"]`,
 		},
 		read: readRedact,
 	},
 	{
 		Key: Key{
-			Path: "durability", Type: `"effects", "always" or "batch"`, Default: `"effects"`,
-			Doc: "Which records are on the disk before what they record goes on.",
+			Path: "durability", Type: `"effects", "always" or "batch"`, Default: `"effects"`, Choices: []string{DurabilityEffects, DurabilityAlways, DurabilityBatch},
+			Doc:     "Which records are on the disk before what they record goes on.",
+			Example: `"always"`,
 		},
 		read: func(c *checker, f field, into *Audit) {
 			into.Durability = c.choice(f, DurabilityEffects, DurabilityAlways, DurabilityBatch)
@@ -45,7 +49,8 @@ var auditKeys = section[Audit]{
 		Key: Key{
 			Path: "rotate", Type: sizeType, Default: sizes.print(defaultRotate),
 			Min: sizes.print(minRotate), Max: sizes.print(maxRotate),
-			Doc: "How large a file of the log grows before the next one begins.",
+			Unit: "bytes", Doc: "How large a file of the log grows before the next one begins.",
+			Example: `"256MiB"`,
 		},
 		read: func(c *checker, f field, into *Audit) {
 			into.Rotate = c.quantity(f, sizes, minRotate, maxRotate)
@@ -54,7 +59,8 @@ var auditKeys = section[Audit]{
 	{
 		Key: Key{
 			Path: "key", Type: "a string", Default: "the file key in the log's folder",
-			Doc: "The file of the private key that signs the log's checkpoints, relative to the policy file.",
+			Doc:     "The file of the private key that signs the log's checkpoints, relative to the policy file.",
+			Example: `"keys/audit"`,
 		},
 		read: func(c *checker, f field, into *Audit) {
 			if text, ok := c.pathOf(f, "a file", "write the file of a key that `postern audit keygen` has made"); ok {
@@ -106,6 +112,7 @@ func (c *checker) pathOf(f field, what, hint string) (string, bool) {
 
 func readRedact(c *checker, f field, into *Audit) {
 	items, _ := c.list(f)
+	into.Redact = slices.Clone(into.Redact) // those of a policy that this one extends hold, too
 	for _, item := range items {
 		if mistake := c.redactMistake(item); mistake != nil {
 			c.complain(f, mistake)
@@ -134,10 +141,10 @@ func (c *checker) redactMistake(item *value) *complaint {
 	switch {
 	case !known:
 		return &complaint{item.at, "there is no family " + quote(family), suggest(family, families, choices("there are", families))}
-	case function != "*" && !slices.Contains(valid, function):
+	case function != "*" && !slices.Contains(valid.names(), function):
 		return &complaint{
 			item.at, fmt.Sprintf("there is no function %s in family %q", quote(function), family),
-			suggest(function, valid, choices("there are", valid)),
+			suggest(function, valid.names(), choices("there are", valid.names())),
 		}
 	}
 	return nil

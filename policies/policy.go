@@ -14,7 +14,8 @@ type Policy struct {
 	// File is the name that was given to Parse.
 	File string
 
-	// Digest is "sha256:" and the hexadecimal digest of the file's exact bytes.
+	// Digest is "sha256:" and the hexadecimal digest of the file's exact bytes; of a policy that extends another, of
+	// these bytes followed by the other's Digest.
 	Digest string
 
 	Limits Limits
@@ -24,15 +25,34 @@ type Policy struct {
 	// Grants is sorted by family, each family once.
 	Grants []Grant
 
+	// Tools is sorted by name, each name once.
+	Tools []Tool
+
+	// Base is the policy that this one extends, nil if none. What it says is
+	// already part of this one, which does not permit more.
+	Base *Policy
+
 	// Warnings are things that are allowed and are probably not what was
 	// meant, in the order of their positions.
-	Warnings []*Error
+	Warnings Errors
 
-	vocab  Vocabulary // for the reasons of denials
-	source []byte
+	vocab     Vocabulary          // for the reasons of denials
+	positions map[string]Position // of the value of each key that was read
+	expiries  []expiry
+	source    []byte
 }
 
-// Source returns the text that was parsed, the one that Digest is of. It is nil
+// Where returns where the policy says what the key of a path is, "grant.math.calls",
+// and false if it does not say. The place can be in a policy that it extends.
+func (p *Policy) Where(path string) (Position, bool) {
+	at, ok := p.positions[path]
+	return at, ok
+}
+
+// Vocabulary returns what the policy was parsed with.
+func (p *Policy) Vocabulary() Vocabulary { return p.vocab }
+
+// Source returns the text that was parsed, without those of the policies that it extends: see Base. It is nil
 // for a Policy that Parse did not make. The caller owns it.
 func (p *Policy) Source() []byte { return bytes.Clone(p.source) }
 
@@ -43,9 +63,22 @@ type Python struct {
 	// means none.
 	Imports []string
 
+	// Packages are the packages that may be imported, in the order of the file.
+	Packages []Package
+
 	// HashSeed is what PYTHONHASHSEED would be: it fixes the order of sets.
 	HashSeed uint32
 }
+
+// A Package is one package of [python].packages: one exact version.
+type Package struct {
+	Name     string // as in the policy: "attrs"
+	Version  string // "25.3.0"
+	Position Position
+}
+
+// String returns "attrs==25.3.0".
+func (p Package) String() string { return p.Name + "==" + p.Version }
 
 // Audit is the [audit] table.
 type Audit struct {
@@ -86,45 +119,3 @@ const (
 	DurabilityAlways  = "always"  // each record on the disk
 	DurabilityBatch   = "batch"   // not waited for
 )
-
-// A Grant is one [grant.FAMILY] table: the functions of one capability family
-// that may be called.
-type Grant struct {
-	// Family is the family's name, for example "math".
-	Family string
-
-	// Functions is sorted and names each function once. It is never empty.
-	Functions []string
-
-	// Position is that of the grant's table.
-	Position Position
-
-	// Positions says where each function is named: Positions[i] belongs to
-	// Functions[i].
-	Positions []Position
-
-	rule string // "grant.math", made once so that Decide need not
-}
-
-// Rule returns the name by which decisions refer to the grant: "grant.math".
-func (g *Grant) Rule() string {
-	if g.rule != "" {
-		return g.rule
-	}
-	return "grant." + g.Family
-}
-
-// A Vocabulary is what a policy may name. The caller knows it: the families are
-// those of its capability registry, the modules those of its guest. A Policy
-// keeps the vocabulary it was parsed with, to explain denials: it must not be
-// changed afterwards.
-type Vocabulary struct {
-	// Families holds the functions of each capability family. A policy that
-	// grants any other is refused, so the zero Vocabulary permits no grant.
-	Families map[string][]string
-
-	// Modules lists the standard library's modules by their full dotted names
-	// ("xml", "xml.etree", "xml.etree.ElementTree"). Nil means that the names
-	// in imports are not checked.
-	Modules []string
-}

@@ -30,7 +30,7 @@ func TestCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	policy, err := policies.Parse("p.toml", []byte("policy = 1\nname = \"p\"\n[limits]\nhost_calls = 3\nfuel = 20_000_000\n[grant.math]\nfunctions = [\"sqrt\"]\n"),
-		policies.Vocabulary{Families: registry.Functions()})
+		policies.Vocabulary{Families: registry.Vocabulary()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,7 +60,7 @@ func registry(t testing.TB) *capabilities.Registry {
 
 func parse(t testing.TB, name, text string) *policies.Policy {
 	t.Helper()
-	p, err := policies.Parse(name, []byte(text), policies.Vocabulary{Families: registry(t).Functions()})
+	p, err := policies.Parse(name, []byte(text), policies.Vocabulary{Families: registry(t).Vocabulary()})
 	if err != nil {
 		t.Fatal(err)
 	}

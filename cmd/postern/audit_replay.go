@@ -6,6 +6,7 @@ import (
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/audit/replay"
+	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -13,7 +14,7 @@ import (
 func (c *cli) auditReplay(args []string) int {
 	f := c.newFlags("audit replay [--session ID] [--policy NEW.toml] [DIR]", `Runs the recorded code again in the same sandbox, answers each host call from the record, and compares output, value, fuel and memory. No capability is called. Exits 0 when
 every session went the same way, 1 with the first difference of each that did not, and 2 when one could not be run: with arguments = "digest" there is nothing to run.
-With --policy, runs nothing and says which recorded calls and imports that policy would decide otherwise; exits 3 if it would deny what was allowed.`)
+With --policy, runs nothing and says which of the recorded calls and imports that policy would decide otherwise; exits 3 if it would deny what was allowed.`)
 	session := f.String("session", "", "only the session whose ID begins with `ID`")
 	policyPath := f.String("policy", "", "say what the policy in `FILE` would have decided")
 	rest, exit, ok := f.parse(args)
@@ -40,7 +41,7 @@ With --policy, runs nothing and says which recorded calls and imports that polic
 		if err != nil {
 			return c.fail(err)
 		}
-		j := judging{cli: c, policy: policy}
+		j := judging{cli: c, policy: policy, registry: known}
 		visit, finish = j.session, j.finish
 	} else {
 		p := playing{cli: c, folder: folder, players: map[string]*replay.Player{}}
@@ -146,8 +147,9 @@ func (p *playing) close() {
 
 // judging compares the decisions of a log with another policy's.
 type judging struct {
-	cli    *cli
-	policy *policies.Policy
+	cli      *cli
+	policy   *policies.Policy
+	registry *capabilities.Registry
 
 	calls, withheld int64
 	tightened       int64 // allowed, and would be denied
@@ -155,7 +157,7 @@ type judging struct {
 }
 
 func (j *judging) session(s *replay.Session) error {
-	for _, judgement := range replay.Judge(s, j.policy) {
+	for _, judgement := range replay.Judge(s, j.policy, j.registry) {
 		r := judgement.Record
 		what := r.Capability + arguments(r)
 		if r.Kind == audit.Withheld {

@@ -233,6 +233,12 @@ func (s *shower) decision(r *audit.Record) string {
 	if r.Position != "" {
 		why += " at " + r.Position
 	}
+	if a := r.Approval; a != nil {
+		why += ", asked: " + a.Answer
+		if a.By != "" {
+			why += " by " + cut(a.By)
+		}
+	}
 	if r.Allow != nil && *r.Allow {
 		return s.paint(green, "allowed") + visibleName(why)
 	}

@@ -21,7 +21,8 @@ func (c *cli) run(args []string) int {
 	f := c.newFlags(runUsage, `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
 default policy holds: it grants the math and json families, and imports that touch nothing. As with python, values are not printed unless the
 code prints them; --json has the value of the last expression, or of final_answer(x). With --session, variables, functions and imported
-modules are those that the last run with the same file left behind.`)
+modules are those that the last run with the same file left behind. Where the policy says approve, you are asked on the terminal; if stdin is
+none, such calls are denied.`)
 	policyPath := f.String("policy", "", "the policy `FILE`")
 	asJSON := f.Bool("json", false, "print one JSON object: value, output, error, usage, digests")
 	code := f.String("c", "", "run `CODE` instead of a file")
@@ -43,7 +44,7 @@ modules are those that the last run with the same file left behind.`)
 	if err != nil {
 		return c.fail(usageError("", "%v", err))
 	}
-	h, err := c.newHost(*policyPath, *linked, log)
+	h, err := c.newHost(*policyPath, *linked, c.approver(), log)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -104,8 +105,8 @@ func checkProgram(text []byte, name string) (string, error) {
 	return string(text), nil
 }
 
-// newHost makes the host for a policy and says so when it takes long.
-func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Host, error) {
+// newHost makes the host for a policy and says so when it takes long. A nil approver is nobody to ask.
+func (c *cli) newHost(policyPath, linkedPath string, approver host.Approver, log hclog.Logger) (*host.Host, error) {
 	known, err := registry()
 	if err != nil {
 		return nil, err
@@ -114,10 +115,10 @@ func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Ho
 	if err != nil {
 		return nil, err
 	}
-	for _, w := range policy.Warnings {
+	for _, w := range policy.WarningsAt(time.Now()) {
 		log.Warn(w.Message, "policy", w.Position.String())
 	}
-	config := host.Config{Policy: policy, Capabilities: known, Logger: log}
+	config := host.Config{Policy: policy, Capabilities: known, Approver: approver, Logger: log}
 	if linkedPath != "" {
 		if config.Linked, err = readFile(linkedPath, moduleLimit); err != nil {
 			return nil, err
@@ -127,6 +128,8 @@ func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Ho
 	defer done()
 	h, err := host.New(c.ctx, config)
 	switch {
+	case errors.Is(err, host.ErrUnsupported):
+		return nil, usageError("`postern policy check` finds it right; another version of postern may run it", "%w", err)
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
 	case errors.Is(err, host.ErrRedact):
