@@ -151,20 +151,24 @@ func (w *work) open(name, path string, flags int, folder bool) (*os.File, os.Fil
 	return f, info, nil
 }
 
-// unguarded refuses to change a root in which the policy or its audit log lies: an agent must not write its own permissions or records.
+// unguarded refuses to change a root in which the policy, its audit log or the store of kv lies: an agent must not write its own permissions or
+// records, nor bytes that the host takes for a store that it wrote itself.
 func (w *work) unguarded() error {
 	root, err := w.in.Stat(".")
 	if err != nil {
 		return raise(err, w.root)
 	}
 	for p := w.args.Session().Policy; p != nil; p = p.Base {
-		log := p.Audit.Log
+		log, store := p.Audit.Log, ""
+		if kv := p.Grant("kv"); kv != nil {
+			store = kv.Scope.Text("path")
+		}
 		if log != "" && log != policies.LogNone && !filepath.IsAbs(log) {
 			log = filepath.Join(filepath.Dir(p.File), log)
 		}
-		if within(p.File, root) || log != "" && log != policies.LogNone && within(log, root) {
+		if within(p.File, root) || log != "" && log != policies.LogNone && within(log, root) || store != "" && within(store, root) {
 			return capabilities.Raise("PermissionError",
-				"root %q has the policy or its audit log in it and cannot be changed: whoever wrote the policy must name another folder", w.root)
+				"root %q has the policy, its audit log or its store in it and cannot be changed: whoever wrote the policy must name another folder", w.root)
 		}
 	}
 	return nil

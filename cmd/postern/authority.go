@@ -7,6 +7,7 @@ import (
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/fs"
 	"github.com/postern-sandbox/postern/capabilities/json"
+	"github.com/postern-sandbox/postern/capabilities/kv"
 	"github.com/postern-sandbox/postern/capabilities/math"
 	"github.com/postern-sandbox/postern/capabilities/random"
 	"github.com/postern-sandbox/postern/guest"
@@ -18,6 +19,7 @@ func registry() (*capabilities.Registry, error) {
 	return capabilities.NewRegistry(
 		fs.Family(),
 		json.Family(),
+		kv.Family(),
 		math.Family(),
 		random.Family(),
 	)
