@@ -357,6 +357,9 @@ def configure(config):
     if "fs" in _granted_as:
         _files = _real_import("_postern_files")
     _preload(config.get("imports", ()))
+    clock = [_granted("clock", function) for function in ("now", "monotonic", "sleep")]
+    if any(clock):
+        _real_import("_postern_clock").use(*clock, _real_import)
     _real_setrecursionlimit(_recursion)
     sys.setrecursionlimit = _setrecursionlimit
 
@@ -398,7 +401,7 @@ def _plumbing(filename):
     return filename.startswith("<frozen ") or filename in _PLUMBING_FILES
 
 
-_PLUMBING_FILES = frozenset({__file__, __file__.replace("_bootstrap", "_files"), postern.__file__})
+_PLUMBING_FILES = frozenset({postern.__file__, *(__file__.replace("_bootstrap", part) for part in ("_bootstrap", "_files", "_clock"))})
 
 
 def _walk(trace, seen):
