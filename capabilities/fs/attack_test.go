@@ -330,11 +330,31 @@ func TestStoppedAtOnce(t *testing.T) {
 func TestScopeMistakes(t *testing.T) {
 	for _, test := range []string{
 		"", "roots = {}", `roots = {data = ""}`, `roots = {data = 1}`, `roots = "data"`, `roots = {data = "./da\u0000ta"}`, `roots = {"" = "data"}`,
+		`roots = {"a/b" = "d"}`, `roots = {".." = "d"}`, `roots = {"*" = "d"}`, `roots = {NUL = "d"}`, `roots = {"a." = "d"}`,
 		"roots = {d = \"d\"}\nwritable = true", "roots = {d = \"d\"}\nmax_file = \"0B\"", "roots = {d = \"d\"}\nmax_file = \"2GiB\"", "roots = {d = \"d\"}\nmax_total = -1", "roots = {d = \"d\"}\nmax_names = 0",
 		"roots = {d = \"d\"}\nmax_names = 1_000_000", "roots = {d = \"d\"}\nwriteable = [\"d\"]",
 	} {
 		if _, err := policies.ParseScope(fs.Family().Scopes, test); err == nil {
 			t.Errorf("%s was accepted", test)
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	s := world(b, grant+"max_total = \"1000GiB\"\n", map[string]string{"data/sub/x": strings.Repeat("x", 10_000)})
+	for b.Loop() {
+		if _, err := s.Call(b.Context(), "fs.read", "data/sub/x"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	s := world(b, grant+"max_total = \"1000GiB\"\n", map[string]string{"out/sub/": ""})
+	data := strings.Repeat("x", 10_000)
+	for b.Loop() {
+		if _, err := s.Call(b.Context(), "fs.write", "out/sub/x", data); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

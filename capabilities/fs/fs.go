@@ -9,6 +9,8 @@
 package fs
 
 import (
+	"strings"
+
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -48,7 +50,7 @@ func Family() capabilities.Family {
 func scopes() []policies.ScopeKey {
 	return []policies.ScopeKey{
 		{
-			Name: "roots", Type: policies.ScopeMap, HostPath: true, Min: 1, Max: 64, Check: checkFolder,
+			Name: "roots", Type: policies.ScopeMap, HostPath: true, Min: 1, Max: 64, Check: checkFolder, CheckName: checkRoot,
 			Doc:      "The folders that can be read, by the names that code knows them by; relative to the policy file.",
 			Required: `write for example roots = {data = "./data"}`,
 			Example:  `{data = "./data"}`,
@@ -81,4 +83,12 @@ func checkFolder(text string) (offset int, message, hint string) {
 		return 0, "a folder must have a name", `"." is the policy's own folder`
 	}
 	return 0, "", ""
+}
+
+// checkRoot refuses the names of roots that no path could have.
+func checkRoot(name string) (message, hint string) {
+	if canonical, err := clean(name); err != nil || canonical != name || strings.ContainsAny(name, "/*?") {
+		return "code cannot write such a name in a path", `write for example "data"`
+	}
+	return "", ""
 }

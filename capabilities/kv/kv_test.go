@@ -313,3 +313,18 @@ func TestBusy(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+func BenchmarkGet(b *testing.B) {
+	s := open(b, b.TempDir(), "")
+	must(b, s, "kv.put", "k", "value")
+	for b.Loop() {
+		must(b, s, "kv.get", "k")
+	}
+}
+
+func BenchmarkPut(b *testing.B) {
+	s := open(b, b.TempDir(), "")
+	for b.Loop() {
+		must(b, s, "kv.put", "k", "value")
+	}
+}
