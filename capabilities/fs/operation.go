@@ -166,7 +166,7 @@ func (w *work) unguarded() error {
 		if log != "" && log != policies.LogNone && !filepath.IsAbs(log) {
 			log = filepath.Join(filepath.Dir(p.File), log)
 		}
-		if within(p.File, root) || log != "" && log != policies.LogNone && within(log, root) || store != "" && within(store, root) {
+		if p.File != "" && within(p.File, root) || log != "" && log != policies.LogNone && within(log, root) || store != "" && within(store, root) {
 			return capabilities.Raise("PermissionError",
 				"root %q has the policy, its audit log or its store in it and cannot be changed: whoever wrote the policy must name another folder", w.root)
 		}
