@@ -22,7 +22,7 @@ func TestWasmHasItsChecksum(t *testing.T) {
 
 func TestManifestNamesEveryPart(t *testing.T) {
 	manifest := guest.Manifest()
-	for _, part := range []string{"python.wasm", "stdlib.zip", "stdlib.json", "postern.py", "_postern_bootstrap.py"} {
+	for _, part := range []string{"python.wasm", "stdlib.zip", "stdlib.json", "postern.py", "_postern_bootstrap.py", "_postern_files.py", "_postern_clock.py"} {
 		if !strings.Contains(manifest, "  "+part+"\n") {
 			t.Errorf("%s is not in the manifest:\n%s", part, manifest)
 		}

@@ -104,6 +104,7 @@ func (x *execution) pass(ctx context.Context, g *granted, request []byte, unread
 		return refusal
 	}
 	call.Scope, call.Canonical = g.grant.Scope, decision.Canonical
+	call.Session = capabilities.Session{ID: x.session.id, Policy: h.policy, Usage: &x.session.usage, Logger: h.logger}
 	started := time.Now()
 	o := h.call(ctx, g, call)
 	o.duration = time.Since(started)

@@ -11,7 +11,12 @@ import (
 	"github.com/postern-sandbox/postern"
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/capabilities/clock"
+	"github.com/postern-sandbox/postern/capabilities/env"
+	"github.com/postern-sandbox/postern/capabilities/fs"
 	"github.com/postern-sandbox/postern/capabilities/json"
+	"github.com/postern-sandbox/postern/capabilities/kv"
+	"github.com/postern-sandbox/postern/capabilities/log"
 	"github.com/postern-sandbox/postern/capabilities/math"
 	"github.com/postern-sandbox/postern/capabilities/random"
 	"github.com/postern-sandbox/postern/guest"
@@ -20,7 +25,16 @@ import (
 
 // registry is all the authority that this program has to grant: what is not in this list, no policy can give.
 func registry() (*capabilities.Registry, error) {
-	return capabilities.NewRegistry(json.Family(), math.Family(), random.Family())
+	return capabilities.NewRegistry(
+		clock.Family(),
+		env.Family(),
+		fs.Family(),
+		json.Family(),
+		kv.Family(),
+		log.Family(),
+		math.Family(),
+		random.Family(),
+	)
 }
 
 // vocabulary is what a policy's names are checked against.
