@@ -11,12 +11,14 @@ import (
 type Kind string
 
 const (
-	SessionOpened Kind = "session_opened" // policy_name
+	SessionOpened Kind = "session_opened" // policy_name, from
 	ExecStarted   Kind = "exec_started"   // entry, input_digest, input
 	Decision      Kind = "decision"       // call, capability, effects, arguments_digest, arguments, allow, reason, rule, position
 	Outcome       Kind = "outcome"        // call, capability, result_digest, result, result_bytes, duration_ns or error, detail, duration_ns
 	Withheld      Kind = "withheld"       // withheld
-	ExecEnded     Kind = "exec_ended"     // ok, error, limit, usage, duration_ns
+	ExecEnded     Kind = "exec_ended"     // ok, error, limit, usage, duration_ns, lost, restored
+	SessionReset  Kind = "session_reset"
+	SessionSaved  Kind = "session_saved"
 	SessionClosed Kind = "session_closed" // lost
 )
 
@@ -37,6 +39,7 @@ type Record struct {
 	Linked string `json:"linked"` // digest of the module that runs
 
 	PolicyName string `json:"policy_name,omitempty"`
+	From       string `json:"from,omitempty"` // the session that this one was forked or restored from
 
 	// What was asked of the guest: the export, and its input as the guest got it.
 	Entry       string          `json:"entry,omitempty"` // exec, set or call
@@ -65,7 +68,8 @@ type Record struct {
 	Limit    string `json:"limit,omitempty"` // the key of [limits] that ended the exec
 	Usage    *Usage `json:"usage,omitempty"`
 	Withheld string `json:"withheld,omitempty"` // "import os", "call math.cos": the guest's word, information only
-	Lost     bool   `json:"lost,omitempty"`     // the session ended because its guest broke or was stopped
+	Lost     bool   `json:"lost,omitempty"`     // the guest broke or was stopped, and there was no state to go back to
+	Restored bool   `json:"restored,omitempty"` // the guest broke or was stopped, and the session went back to the state kept last
 }
 
 // Usage is what an exec consumed.

@@ -10,6 +10,7 @@ import (
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/json"
 	"github.com/postern-sandbox/postern/capabilities/math"
+	"github.com/postern-sandbox/postern/capabilities/random"
 	"github.com/postern-sandbox/postern/guest"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
@@ -46,7 +47,7 @@ func functions() map[string][]string {
 }
 
 func registry() (*capabilities.Registry, error) {
-	return capabilities.NewRegistry(json.Family(), math.Family())
+	return capabilities.NewRegistry(json.Family(), math.Family(), random.Family())
 }
 
 func newHost(policy string) (*host.Host, error) {

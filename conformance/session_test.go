@@ -3,7 +3,6 @@ package conformance_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -237,7 +236,7 @@ func TestLimits(t *testing.T) {
 		"x = []\nwhile True: x.append('y' * 10**6)":                  "MemoryError [memory]",
 		"import math\nfor i in range(5): math.sqrt(i)\nprint('all')": "None",
 		"import math\nfor i in range(6): math.sqrt(i)":               "LimitExceeded [host_calls]",
-		"def f(): f()\nf()":                                "RecursionError: maximum recursion depth exceeded",
+		"def f(): f()\nf()":                                "RecursionError [recursion]",
 		"eval('(' * 1000 + ')' * 1000)":                    "MemoryError",
 		"eval('-' * 100000 + '1')":                         "MemoryError",
 		"import json; json.loads('[' * 100000)":            "RecursionError",
@@ -389,11 +388,14 @@ func TestSameCodeSameFuel(t *testing.T) {
 	}
 }
 
-// With no bound on recursion the frames fill the memory. Their traceback must not take longer than they did.
+// Many frames: their traceback must not take longer than they did.
 func TestDeepTraceback(t *testing.T) {
-	r := run(t, session(t), `
-import sys
-sys.setrecursionlimit(10**9)
+	h, err := newHost("policy = 1\nname = 'deep'\n[limits]\nrecursion = 100_000\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	r := run(t, sessionOf(t, h), `
 def f(n):
     if n == 0:
         raise ValueError("deep")
@@ -401,27 +403,5 @@ def f(n):
 f(50_000)`)
 	if r.Error == nil || r.Error.Type != "ValueError" || !strings.HasPrefix(r.Error.Traceback, "(the innermost 100 of 50002 calls)\n") || len(r.Error.Traceback) > 2000 {
 		t.Errorf("%v\n%.300s", r.Error, r.Error.Traceback)
-	}
-}
-
-// The same run, with as much fuel as it takes, and with one unit less.
-func TestFuel(t *testing.T) {
-	const code = "sum(i * i for i in range(20_000))"
-	with := func(fuel int64) (*host.Session, *host.Result) {
-		h, err := newHost(fmt.Sprintf("policy = 1\nname = 'fuel'\n[limits]\nfuel = %d\n", fuel))
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { h.Close() })
-		s := sessionOf(t, h)
-		return s, run(t, s, code)
-	}
-	_, r := with(10_000_000)
-	used := r.Usage.Fuel
-	if s, r := with(used); says(r) != "2666466670000" || s.Lost() {
-		t.Errorf("with %d: %s, lost %v", used, says(r), s.Lost())
-	}
-	if s, r := with(used - 1); says(r) != "LimitExceeded [fuel]" || !s.Lost() {
-		t.Errorf("with %d: %s, lost %v", used-1, says(r), s.Lost())
 	}
 }

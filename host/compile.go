@@ -1,10 +1,12 @@
 package host
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 
 	extism "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
@@ -14,15 +16,25 @@ import (
 // compiled is the guest as machine code, with the host functions bound to it.
 type compiled struct {
 	plugin *extism.CompiledPlugin
+	hidden bool // see link.Detached
+
+	once   sync.Once
+	kernel []byte // what the memory of Extism's kernel begins with, without the zeros at its end
+}
+
+// kernelStart keeps what the first instance's kernel began with, which is what each one begins with.
+func (c *compiled) kernelStart(memory []byte) []byte {
+	c.once.Do(func() { c.kernel = bytes.Clone(bytes.TrimRight(memory, "\x00")) })
+	return c.kernel
 }
 
 // compile makes the module ready to be instantiated. A cache that cannot be read or written makes it slower and
 // is reported to the logger; it is never an error.
-func (h *Host) compile(ctx context.Context, module []byte) (*compiled, error) {
+func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
 	if h.cache != nil {
-		plugin, err := h.compileWith(ctx, module, h.cache.code)
+		plugin, err := h.compileWith(ctx, m.wasm, h.cache.code)
 		if err == nil {
-			return &compiled{plugin}, nil
+			return &compiled{plugin: plugin, hidden: m.hidden}, nil
 		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("host: compile: %w", context.Cause(ctx))
@@ -30,11 +42,11 @@ func (h *Host) compile(ctx context.Context, module []byte) (*compiled, error) {
 		// It may as well be the module that is at fault. Then the second attempt says so.
 		h.logger.Warn("compiling without a cache", "error", err)
 	}
-	plugin, err := h.compileWith(ctx, module, nil)
+	plugin, err := h.compileWith(ctx, m.wasm, nil)
 	if err != nil {
 		return nil, fmt.Errorf("host: compile: %w", err)
 	}
-	return &compiled{plugin}, nil
+	return &compiled{plugin: plugin, hidden: m.hidden}, nil
 }
 
 func (h *Host) compileWith(ctx context.Context, module []byte, cache wazero.CompilationCache) (*extism.CompiledPlugin, error) {

@@ -31,8 +31,9 @@ type configuration struct {
 }
 
 type guestLimits struct {
-	Output int64 `json:"output"`
-	Result int64 `json:"result"`
+	Output    int64 `json:"output"`
+	Result    int64 `json:"result"`
+	Recursion int64 `json:"recursion"`
 }
 
 type configFamily struct {
@@ -58,7 +59,7 @@ func (h *Host) configure() ([]byte, error) {
 		PolicyPath: h.policy.File,
 		HashSeed:   h.policy.Python.HashSeed,
 		Imports:    append([]string{}, h.policy.Python.Imports...),
-		Limits:     guestLimits{Output: h.limits.Output, Result: h.limits.Result},
+		Limits:     guestLimits{Output: h.limits.Output, Result: h.limits.Result, Recursion: h.limits.Recursion},
 		Families:   []configFamily{},
 	}
 	byName := make(map[string]*granted)

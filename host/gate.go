@@ -198,7 +198,7 @@ func (x *execution) overLimit(g *granted) []byte {
 			return x.unrecorded(g, err)
 		}
 	}
-	return must(values.AppendLimit(nil, "host_calls", fmt.Sprintf("more than %d host calls", limit), kib))
+	return must(values.AppendLimit(nil, "host_calls", x.session.host.figures("host_calls", Usage{HostCalls: x.calls}), kib))
 }
 
 // unrecorded refuses a call, or withholds its outcome, because the log did not take the record.

@@ -2,16 +2,18 @@ package host
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
 )
 
 // An image's file is the memory, a whole number of pages of 64 KiB, and after it the trailer: the values of the module's
-// mutable globals, eight bytes each, little-endian, then the magic bytes. Its name is the digest of everything that the
+// mutable globals, eight bytes each, little-endian, then the SHA-256 of all that, then the magic bytes. Its name is the digest of everything that the
 // image depends on, so there is never a reason to change one: files are written aside and renamed into place.
-const imageMagic = "postern image 1\n"
+const imageMagic = "postern image 2\n"
 
 // loadImage opens the image at path, if it is one with that many globals.
 func loadImage(path string, globals int) (*image, error) {
@@ -24,7 +26,7 @@ func loadImage(path string, globals int) (*image, error) {
 		file.Close()
 		return nil, err
 	}
-	trailer := make([]byte, 8*globals+len(imageMagic))
+	trailer := make([]byte, 8*globals+sha256.Size+len(imageMagic))
 	size := info.Size() - int64(len(trailer))
 	if size <= 0 || size%pageSize != 0 {
 		file.Close()
@@ -34,7 +36,8 @@ func loadImage(path string, globals int) (*image, error) {
 		file.Close()
 		return nil, err
 	}
-	if string(trailer[8*globals:]) != imageMagic {
+	digest := trailer[8*globals:][:sha256.Size]
+	if string(trailer[8*globals+sha256.Size:]) != imageMagic {
 		file.Close()
 		return nil, fmt.Errorf("host: %s is not an image", path)
 	}
@@ -42,7 +45,7 @@ func loadImage(path string, globals int) (*image, error) {
 	for i := range state {
 		state[i] = binary.LittleEndian.Uint64(trailer[8*i:])
 	}
-	return openImage(file, uint64(size), state)
+	return openImage(file, uint64(size), state, digestText(digest))
 }
 
 // saveImage writes an image and opens it.
@@ -66,20 +69,33 @@ func anonymousImage(memory []byte, state []uint64) (*image, error) {
 		file.Close()
 		return nil, err
 	}
-	return openImage(file, uint64(len(memory)), state)
+	return openImage(file, uint64(len(memory)), state, digestText(imageDigest(memory, state)))
 }
 
 func writeImage(file *os.File, memory []byte, state []uint64) error {
 	if err := writeSparse(file, memory); err != nil {
 		return err
 	}
-	var trailer []byte
-	for _, value := range state {
-		trailer = binary.LittleEndian.AppendUint64(trailer, value)
-	}
+	trailer := append(appendState(nil, state), imageDigest(memory, state)...)
 	_, err := file.WriteAt(append(trailer, imageMagic...), int64(len(memory)))
 	return err
 }
+
+func appendState(dst []byte, state []uint64) []byte {
+	for _, value := range state {
+		dst = binary.LittleEndian.AppendUint64(dst, value)
+	}
+	return dst
+}
+
+func imageDigest(memory []byte, state []uint64) []byte {
+	sum := sha256.New()
+	sum.Write(memory)
+	sum.Write(appendState(nil, state))
+	return sum.Sum(nil)
+}
+
+func digestText(digest []byte) string { return "sha256:" + hex.EncodeToString(digest) }
 
 // writeSparse writes all but the pages that are zero.
 func writeSparse(file io.WriterAt, memory []byte) error {

@@ -17,11 +17,22 @@ type instance struct {
 	plugin *extism.Plugin
 	stdio  *tail
 	image  *image // nil for the one that is booted
+	begin  *delta // how it differed from the image when it began; nil: not at all
+	hidden bool   // see link.Detached
 
-	module  api.Module // nil until the guest is first entered, as are the kernel and the meter
+	memory, kernelMemory *guestMemory
+	kernelStart          []byte // what the kernel's memory began with, without the zeros at its end
+	kernelSize           uint64 // how long it was then
+	broken               bool   // it was stopped by force: its stack is gone, and what its memory holds nobody knows
+
+	module  api.Module // nil until the guest is first entered, as are the kernel, the meter and the globals
 	kernel  *kernel
 	meter   *meter
+	globals []api.MutableGlobal
 	exports map[string]api.Function // those of module that were called
+
+	descriptors   descriptors
+	wasiParameter uint32 // for descriptorHook: what the function that runs was asked
 
 	// Of the call that runs: its fuel, and whether the guest has got it.
 	fuel    int64
@@ -33,13 +44,21 @@ func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMe
 	if err := checkWASIOutput(); err != nil {
 		return nil, err
 	}
+	in := &instance{
+		stdio: new(tail), image: memory.image, begin: memory.begin, hidden: c.hidden,
+		memory: memory, kernelMemory: new(guestMemory),
+		exports: make(map[string]api.Function),
+	}
 	defer func() {
 		if r := recover(); r != nil { // allocator
 			err = fmt.Errorf("host: start guest: %v", r)
 		}
+		if err != nil {
+			in.kernelMemory.Free()
+			in.memory.Free()
+		}
 	}()
-	in := &instance{stdio: new(tail), image: memory.image, exports: make(map[string]api.Function)}
-	ctx = experimental.WithMemoryAllocator(ctx, &allocator{guest: memory})
+	ctx = experimental.WithMemoryAllocator(ctx, &allocator{kernel: in.kernelMemory, guest: memory})
 	// Everything else is wazero's default, which is deterministic and empty: no arguments, environment or
 	// stdin, a clock that does not tell the time, the same entropy each time.
 	config := wazero.NewModuleConfig().WithStdout(in.stdio).WithStderr(in.stdio)
@@ -51,6 +70,7 @@ func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMe
 		return nil, fmt.Errorf("host: start guest: %w", err)
 	}
 	in.plugin.SetLogger(func(extism.LogLevel, string) {}) // its default is the process's log
+	in.kernelStart, in.kernelSize = c.kernelStart(in.kernelMemory.bytes()), in.kernelMemory.size()
 	return in, nil
 }
 
@@ -63,9 +83,10 @@ func (in *instance) entered(ctx context.Context, mod api.Module) error {
 		}
 		in.module, in.meter = mod, meter
 		if in.image != nil {
-			if err := setState(mod, in.image.state); err != nil {
+			if in.globals, err = stateGlobals(mod, len(in.image.state)); err != nil {
 				return err
 			}
+			in.setGlobals()
 		}
 	}
 	if !in.started {
@@ -75,11 +96,23 @@ func (in *instance) entered(ctx context.Context, mod api.Module) error {
 	return nil
 }
 
+// setGlobals makes the globals what the instance begins with.
+func (in *instance) setGlobals() {
+	state := in.image.state
+	if in.begin != nil {
+		state = in.begin.globals
+	}
+	for i, global := range in.globals {
+		global.Set(state[i])
+	}
+}
+
 // run calls an export with an amount of fuel, and stops it when ctx ends. left is what is left of the fuel: negative if it
 // ran out. After an error the instance cannot be used any more.
 func (in *instance) run(ctx context.Context, export string, input []byte, fuel int64, bound int) (output []byte, left int64, err error) {
 	in.fuel, in.started = fuel, false
 	output, err = in.enter(ctx, export, input, bound)
+	in.broken = err != nil
 	if !in.started {
 		return output, fuel, err
 	}
@@ -95,6 +128,10 @@ func (in *instance) enter(ctx context.Context, export string, input []byte, boun
 	// Each call begins with the kernel's reset. When that fails, Extism prints to stdout: better not to begin.
 	if _, err := checkKernel(in.plugin.Memory()); err != nil {
 		return nil, err
+	}
+	// The guest reads whole words quickly, and the bytes of an unfinished one slowly. Spaces after JSON mean nothing.
+	for len(input)%8 != 0 {
+		input = append(input, ' ')
 	}
 	if in.module != nil && in.kernel != nil {
 		return in.drive(ctx, export, input, bound)
@@ -117,13 +154,5 @@ func (in *instance) enter(ctx context.Context, export string, input []byte, boun
 
 // interrupted reports whether the guest was asked to stop in the last call.
 func (in *instance) interrupted() bool { return in.meter != nil && !in.meter.asked.IsZero() }
-
-// memory is the size of the guest's linear memory in bytes.
-func (in *instance) memory() int64 {
-	if in.module == nil || in.module.Memory() == nil {
-		return 0
-	}
-	return int64(in.module.Memory().Size())
-}
 
 func (in *instance) close(ctx context.Context) error { return in.plugin.CloseWithContext(ctx) }

@@ -49,13 +49,23 @@ func (i interrupt) ask() bool {
 	return ok && i.memory.WriteUint32Le(pending, exception) && i.memory.WriteUint32Le(breaker, flags|bit)
 }
 
+// waiting reports whether the guest has not noticed yet.
+func (i interrupt) waiting() bool {
+	_, _, pending, exception, ok := i.fields()
+	if !ok {
+		return true
+	}
+	now, ok := i.memory.ReadUint32Le(pending)
+	return !ok || now == exception
+}
+
 // withdraw takes back what the guest has not noticed.
 func (i interrupt) withdraw() {
-	breaker, bit, pending, exception, ok := i.fields()
-	if !ok {
+	if !i.waiting() {
 		return
 	}
-	if now, ok := i.memory.ReadUint32Le(pending); !ok || now != exception {
+	breaker, bit, pending, _, ok := i.fields()
+	if !ok {
 		return
 	}
 	if flags, ok := i.memory.ReadUint32Le(breaker); ok {

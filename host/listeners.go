@@ -16,8 +16,8 @@ const wasiModule = "wasi_snapshot_preview1"
 // handful of functions only; all others compile as without. The hooks keep no state and find the session in the
 // context, so that compiled code can come out of a cache, whose key covers which functions have a hook.
 //
-// One hook is the [kernelGuard], one the [meter]'s, one keeps the deadline where the guest spends time that is not fuel. The
-// fourth is how the host gets hold of the guest's globals: Extism's Plugin does
+// One hook is the [kernelGuard], one the [meter]'s, one keeps the deadline where the guest spends time that is not fuel, one follows
+// what files are open. The last is how the host gets hold of the guest's globals: Extism's Plugin does
 // not give out its module, and of wazero's public interfaces only this one hands over the running module itself
 // (a memory allocator sees the memory alone; reflection would break silently).
 type listeners struct {
@@ -26,10 +26,15 @@ type listeners struct {
 
 func (l listeners) NewFunctionListener(def api.FunctionDefinition) experimental.FunctionListener {
 	if def.GoFunction() != nil {
-		if def.ModuleName() == wasiModule {
-			return deadlineHook{}
+		if def.ModuleName() != wasiModule {
+			return nil
 		}
-		return nil
+		for _, name := range def.ExportNames() {
+			if descriptorFunctions[name] {
+				return descriptorHook{name}
+			}
+		}
+		return deadlineHook{}
 	}
 	for _, name := range def.ExportNames() {
 		switch {

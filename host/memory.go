@@ -6,43 +6,26 @@ import (
 	"github.com/tetratelabs/wazero/experimental"
 )
 
-// allocator gives an instance its memories. wazero asks twice for each: first for Extism's kernel, then for the guest.
+// allocator gives an instance its memories. wazero asks once for each: first for that of Extism's kernel, then for the guest's.
 type allocator struct {
-	guest *guestMemory
-	asked int
+	kernel, guest *guestMemory
+	asked         int
 }
 
 // Allocate implements [experimental.MemoryAllocator].
 func (a *allocator) Allocate(cap, max uint64) experimental.LinearMemory {
 	a.asked++
+	var memory *guestMemory
 	switch a.asked {
 	case 1:
-		return &sliceMemory{max: max}
+		memory = a.kernel // a megabyte, of which little is ever touched: nothing for Go's collector
 	case 2:
-		if err := a.guest.reserve(max); err != nil {
-			panic(err) // instantiate recovers: there is no other way to say so here
-		}
-		return a.guest
+		memory = a.guest
+	default:
+		panic(fmt.Errorf("host: a guest with %d memories", a.asked-1))
 	}
-	panic(fmt.Errorf("host: a guest with %d memories", a.asked-1))
-}
-
-// sliceMemory is a memory as wazero itself would make it.
-type sliceMemory struct {
-	bytes []byte
-	max   uint64
-}
-
-// Reallocate implements [experimental.LinearMemory].
-func (m *sliceMemory) Reallocate(size uint64) []byte {
-	if size > m.max {
-		return nil
+	if err := memory.reserve(max); err != nil {
+		panic(err) // instantiate recovers: there is no other way to say so here
 	}
-	if grow := int(size) - len(m.bytes); grow > 0 {
-		m.bytes = append(m.bytes, make([]byte, grow)...)
-	}
-	return m.bytes
+	return memory
 }
-
-// Free implements [experimental.LinearMemory].
-func (m *sliceMemory) Free() { m.bytes = nil }

@@ -27,11 +27,19 @@ type meter struct {
 	asked     time.Time       // when the guest was asked to stop; zero if it was not
 }
 
-// grace is how long a guest that was asked to stop may take: to leave its try statements and to describe where it was.
+// A guest that was asked to stop has so long to notice, which it does between two instructions of Python: one that does not
+// is in the middle of a loop in C.
+const patience = 20 * time.Millisecond
+
+// grace is how long a guest that has noticed may take: to leave its try statements and to describe where it was.
 const grace = 250 * time.Millisecond
 
-// slice is how much fuel is handed out at once: about a millisecond of machine code.
-const slice = 1_000_000
+// slice is how much fuel is handed out at once: about a millisecond of machine code. A guest that was asked to stop is looked
+// after more often.
+const (
+	slice      = 1_000_000
+	shortSlice = slice / 10
+)
 
 func newMeter(mod api.Module) (*meter, error) {
 	fuel, ok := mod.ExportedGlobal(link.FuelGlobal).(api.MutableGlobal)
@@ -58,7 +66,11 @@ func (m *meter) refuel() {
 		return
 	}
 	// One charge can exceed a slice: it takes the fuel for a whole range of memory at once.
-	more := min(m.reserve, max(slice, slice-m.gauge()))
+	next := int64(slice)
+	if !m.asked.IsZero() {
+		next = shortSlice
+	}
+	more := min(m.reserve, next+max(0, -m.gauge()))
 	m.reserve -= more
 	m.set(m.gauge() + more)
 }
@@ -71,6 +83,9 @@ func (m *meter) mayGoOn() bool {
 	if m.asked.IsZero() {
 		m.asked = time.Now()
 		return m.interrupt.ask()
+	}
+	if m.interrupt.waiting() {
+		return time.Since(m.asked) < patience
 	}
 	return time.Since(m.asked) < grace
 }

@@ -19,6 +19,7 @@ type module struct {
 	wasm   []byte
 	memory []byte // nil when the module comes out of the cache: then its image does, too
 	state  int    // how many mutable globals it has
+	hidden bool   // it has state besides: see link.Detached
 	linked string // digest of the guest as it was linked, before it was detached
 }
 
@@ -44,7 +45,9 @@ func (h *Host) linkModule(symbols []string) (*module, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: %w", err)
 	}
-	return &module{wasm: detached.Module, memory: detached.Memory, state: detached.State, linked: audit.Digest(linked)}, nil
+	return &module{
+		wasm: detached.Module, memory: detached.Memory, state: detached.State, hidden: detached.Hidden, linked: audit.Digest(linked),
+	}, nil
 }
 
 // identifyGuest sets the digest that results and records call the guest by.
@@ -70,14 +73,14 @@ func (h *Host) identifyGuest() error {
 }
 
 // A module in the cache is the wasm and a trailer: the digest of the linked guest, the number of globals (four bytes,
-// little-endian), and the magic bytes. Its name is the digest of all that it was made from.
-const moduleMagic = "postern module 1\n"
+// little-endian), a byte that is 1 if it has hidden state, and the magic bytes. Its name is the digest of all that it was made from.
+const moduleMagic = "postern module 2\n"
 
-const moduleTrailer = 32 + 4 + len(moduleMagic)
+const moduleTrailer = 32 + 4 + 1 + len(moduleMagic)
 
 func (h *Host) modulePath(folder string, symbols []string) string {
 	version := fmt.Appendf(nil, "%d", link.Version)
-	return filepath.Join(folder, "modules", cacheKey(version, []byte(h.guestDigest), []byte(strings.Join(symbols, "\n"))))
+	return filepath.Join(folder, "modules", cacheKey([]byte(moduleMagic), version, []byte(h.guestDigest), []byte(strings.Join(symbols, "\n"))))
 }
 
 // loadModule returns the module that an earlier host has linked for the same grants. Its imports are compared with them again.
@@ -96,6 +99,7 @@ func loadModule(path string, symbols []string) (*module, error) {
 	return &module{
 		wasm:   wasm,
 		state:  int(binary.LittleEndian.Uint32(trailer[32:])),
+		hidden: trailer[36] != 0,
 		linked: "sha256:" + hex.EncodeToString(trailer[:32]),
 	}, nil
 }
@@ -106,7 +110,11 @@ func (m *module) save(path string) error {
 	if err != nil {
 		return err
 	}
-	trailer := append(binary.LittleEndian.AppendUint32(digest, uint32(m.state)), moduleMagic...)
+	hidden := byte(0)
+	if m.hidden {
+		hidden = 1
+	}
+	trailer := append(append(binary.LittleEndian.AppendUint32(digest, uint32(m.state)), hidden), moduleMagic...)
 	return writeAside(path, func(file *os.File) error {
 		if _, err := file.Write(m.wasm); err != nil {
 			return err

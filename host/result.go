@@ -31,6 +31,9 @@ type Result struct {
 	Policy        string          `json:"policy"` // digest, "sha256:…"
 	Guest         string          `json:"guest"`  // digest of the guest, or of Config.Linked, "sha256:…"
 
+	// Restored says that the guest was stopped by force, or crashed, and that the session has fallen back to the state that was kept last.
+	Restored bool `json:"-"`
+
 	// Withheld is what the code tried to use and has no grant for, in the guest's words: good for suggestions, not for decisions.
 	Withheld []Withheld `json:"-"`
 }
@@ -43,6 +46,9 @@ type Error struct {
 	Line      *int   `json:"line"`            // in the code, from 1; nil if unknown
 	Limit     string `json:"limit,omitempty"` // the key of [limits]
 
+	// Figures says what was used of the limit, and what is allowed: "limits.fuel exceeded: 100000 of 100000".
+	Figures string `json:"-"`
+
 	// Denied says that the exception was a denial which the code did not catch. It is the guest's word, as all of an error
 	// is that is not FromHost.
 	Denied bool `json:"-"`
@@ -54,6 +60,17 @@ type Error struct {
 
 // Error returns "ValueError: math domain error".
 func (e *Error) Error() string { return e.Type + ": " + e.Message }
+
+// addFigures adds to what the guest says of a limit what the host knows of it.
+func (e *Error) addFigures(figures string) {
+	e.Figures = figures
+	switch {
+	case e.Message == "", e.Limit == "wall_time", e.Limit == "host_calls":
+		e.Message = figures
+	default:
+		e.Message += " (" + figures + ")"
+	}
+}
 
 // Usage is what the run consumed.
 type Usage struct {
@@ -134,7 +151,7 @@ func checkWithheld(list []Withheld) error {
 }
 
 // limitsOfGuest are the limits that the guest itself may report as exceeded.
-var limitsOfGuest = map[string]bool{"host_calls": true, "result": true, "memory": true, "wall_time": true}
+var limitsOfGuest = map[string]bool{"host_calls": true, "result": true, "memory": true, "wall_time": true, "recursion": true}
 
 func readError(data []byte) (*Error, error) {
 	e := new(Error)

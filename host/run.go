@@ -38,7 +38,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 	usage := Usage{
 		Fuel:        limits.Fuel - max(left, 0),
 		WallMS:      math.Round(time.Since(started).Seconds()*1e6) / 1e3,
-		MemoryBytes: s.instance.memory(),
+		MemoryBytes: int64(s.instance.memory.size()),
 		HostCalls:   x.calls,
 	}
 	var result *Result
@@ -50,28 +50,27 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 		if cause := context.Cause(ctx); !errors.Is(cause, errWallTime) {
 			return nil, fmt.Errorf("host: %s: %w", entry, cause)
 		}
-		if result.Error != nil && result.Error.Limit == "wall_time" {
-			result.Error.Message = fmt.Sprintf("more than %v passed", limits.WallTime)
-		}
 	}
 	if err == nil && result.Error != nil {
 		// The guest reports these, but the host knows whether it can be.
 		switch limit := result.Error.Limit; {
 		case limit == "wall_time" && !s.instance.interrupted(), limit == "host_calls" && x.calls <= limits.HostCalls:
 			result.Error.Limit = ""
+		case limit != "":
+			result.Error.addFigures(s.host.figures(limit, usage))
 		}
 	}
 	if err != nil {
-		s.lost.Store(true)
+		s.instance.broken = true
 		words := s.instance.stdio.take()
-		s.host.logger.Debug("session lost", "session", s.id, "error", err, "stdio", words)
+		s.host.logger.Debug("guest stopped", "session", s.id, "error", err, "stdio", words)
 		switch cause := context.Cause(ctx); {
 		case errors.Is(cause, errWallTime):
-			result = limitResult("wall_time", fmt.Sprintf("more than %v passed", limits.WallTime))
+			result = s.host.limitResult("wall_time", usage)
 		case cause != nil:
 			return nil, fmt.Errorf("host: %s: %w", entry, cause)
 		case left < 0:
-			result = limitResult("fuel", fmt.Sprintf("more than %d loop iterations and function calls", limits.Fuel))
+			result = s.host.limitResult("fuel", usage)
 		default:
 			result = crashResult(err, words)
 		}
@@ -82,8 +81,29 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 	return result, nil
 }
 
-func limitResult(limit, message string) *Result {
-	return &Result{Error: &Error{Type: LimitExceeded, Message: message, Limit: limit, FromHost: true}}
+// limitResult reports a guest that was stopped by force.
+func (h *Host) limitResult(limit string, usage Usage) *Result {
+	figures := h.figures(limit, usage)
+	return &Result{Error: &Error{Type: LimitExceeded, Message: figures, Limit: limit, Figures: figures, FromHost: true}}
+}
+
+// figures says what was used of a limit and what is allowed.
+func (h *Host) figures(limit string, usage Usage) string {
+	switch limit {
+	case "wall_time":
+		return fmt.Sprintf("limits.wall_time exceeded: %v of %v", time.Duration(usage.WallMS*float64(time.Millisecond)).Round(time.Millisecond), h.limits.WallTime)
+	case "fuel":
+		return fmt.Sprintf("limits.fuel exceeded: %d of %d", usage.Fuel, h.limits.Fuel)
+	case "memory":
+		return fmt.Sprintf("limits.memory exceeded: %d of %d bytes, and more was asked for", usage.MemoryBytes, h.limits.Memory)
+	case "result":
+		return fmt.Sprintf("limits.result exceeded: more than %d bytes", h.limits.Result)
+	case "host_calls":
+		return fmt.Sprintf("limits.host_calls exceeded: %d of %d", usage.HostCalls, h.limits.HostCalls)
+	case "recursion":
+		return fmt.Sprintf("limits.recursion exceeded: more than %d calls deep", h.limits.Recursion)
+	}
+	return "limits." + limit + " exceeded"
 }
 
 // crashResult reports a guest that trapped, exited, or broke the ABI. words are its last ones.

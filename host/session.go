@@ -15,12 +15,19 @@ import (
 
 // A Session is one interpreter. What one call leaves behind, variables and modules, the next one finds. A session serves
 // one call at a time: another that comes meanwhile gets [ErrBusy], and neither is harmed.
+//
+// A guest that was stopped by force, or crashed, is broken: its session falls back to the last state that was kept, which
+// is what it began with if that was its first call, or what [Session.Checkpoint] kept if there was no call since. If there is
+// no such state, the session is lost.
 type Session struct {
 	host     *Host
 	id       string
-	instance *instance
+	instance *instance // nil after a fall, until the next call
 	journal  journal
 	number   int // of execs
+
+	kept    *delta // the last state that was kept; nil: that of a new session
+	current bool   // kept is what the session is: nothing has run since
 
 	busy   atomic.Bool
 	lost   atomic.Bool
@@ -42,13 +49,18 @@ func (h *Host) NewSession(ctx context.Context) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("host: new session: %w", err)
 	}
-	s := &Session{host: h, id: newID()}
+	return h.openSession(ctx, nil, 0, "")
+}
+
+// openSession makes a session that begins as d says, after so many execs of the session it comes from, if it comes from one. The caller keeps the host open.
+func (h *Host) openSession(ctx context.Context, d *delta, number int, from string) (*Session, error) {
+	s := &Session{host: h, id: newID(), kept: d, current: true, number: number}
 	s.journal = h.newJournal(s.id)
-	if err := s.journal.write(audit.SessionOpened, func(r *audit.Record) { r.PolicyName = h.policy.Name }); err != nil {
+	err := s.journal.write(audit.SessionOpened, func(r *audit.Record) { r.PolicyName, r.From = h.policy.Name, from })
+	if err != nil {
 		return nil, err
 	}
-	var err error
-	if s.instance, err = h.compiled.instantiate(ctx, h.files, &guestMemory{image: h.image}); err != nil {
+	if s.instance, err = h.newInstance(ctx, d); err != nil {
 		return nil, errors.Join(err, s.end())
 	}
 	h.enlist(s)
@@ -64,13 +76,13 @@ func newID() string {
 // ID identifies the session in audit records: 32 hexadecimal digits.
 func (s *Session) ID() string { return s.id }
 
-// Lost reports whether the interpreter is gone. Every call then answers [ErrSessionLost].
+// Lost reports whether the interpreter is gone. Every call but [Session.Reset] and [Session.Close] then answers [ErrSessionLost].
 func (s *Session) Lost() bool { return s.lost.Load() }
 
 // Exec runs Python code. The result's value is that of the last statement, if it is an expression.
 //
 // When ctx ends first, the guest is asked to stop and then stopped, and the error is ctx's. The policy's limits, wall_time
-// too, make no error but a result. [Session.Lost] tells whether the session can still be used.
+// too, make no error but a result. [Result.Restored] and [Session.Lost] tell what became of a session that was stopped by force.
 func (s *Session) Exec(ctx context.Context, code string, options ExecOptions) (*Result, error) {
 	request, err := execRequest(code, options)
 	if err != nil {
@@ -97,17 +109,38 @@ func (s *Session) Call(ctx context.Context, function string, args []any, kwargs 
 	return s.enter(ctx, "call", request)
 }
 
-// Close ends the session and frees its memory. A session that is busy is not closed: [ErrBusy]. Closing again does nothing.
+// Close ends the session. Its interpreter may serve another one, after all that was in it has been put back to what a new one has. A
+// session that is busy is not closed: [ErrBusy]. Closing again does nothing.
 func (s *Session) Close() error {
-	if err := s.host.begin(); err != nil {
+	release, err := s.acquire()
+	switch {
+	case errors.Is(err, ErrClosed):
 		return nil // the host has closed it, or is about to
+	case err != nil:
+		return err
 	}
-	defer s.host.end()
-	if !s.busy.CompareAndSwap(false, true) {
-		return ErrBusy
-	}
-	defer s.busy.Store(false)
+	defer release()
 	return s.end()
+}
+
+// acquire takes the session for one call, until release is called.
+func (s *Session) acquire() (release func(), err error) {
+	if err := s.host.begin(); err != nil {
+		return nil, err
+	}
+	if !s.busy.CompareAndSwap(false, true) {
+		s.host.end()
+		return nil, ErrBusy
+	}
+	release = func() {
+		s.busy.Store(false)
+		s.host.end()
+	}
+	if s.closed {
+		release()
+		return nil, ErrClosed
+	}
+	return release, nil
 }
 
 // end closes the session; the caller has it to itself.
@@ -119,24 +152,20 @@ func (s *Session) end() error {
 	s.host.dismiss(s)
 	err := s.journal.write(audit.SessionClosed, func(r *audit.Record) { r.Lost = s.lost.Load() })
 	if s.instance != nil {
-		err = errors.Join(err, s.instance.close(context.Background()))
+		err = errors.Join(err, s.host.retire(s.instance))
+		s.instance = nil
 	}
 	return err
 }
 
 // enter is the way of all calls into the guest.
 func (s *Session) enter(ctx context.Context, entry string, request []byte) (*Result, error) {
-	if err := s.host.begin(); err != nil {
+	release, err := s.acquire()
+	if err != nil {
 		return nil, err
 	}
-	defer s.host.end()
-	if !s.busy.CompareAndSwap(false, true) {
-		return nil, ErrBusy
-	}
-	defer s.busy.Store(false)
+	defer release()
 	switch {
-	case s.closed:
-		return nil, ErrClosed
 	case s.lost.Load():
 		return nil, ErrSessionLost
 	case len(request) > s.host.bounds.input:
@@ -144,10 +173,13 @@ func (s *Session) enter(ctx context.Context, entry string, request []byte) (*Res
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("host: %s: %w", entry, context.Cause(ctx))
 	}
+	if err := s.revive(ctx); err != nil {
+		return nil, err
+	}
 	s.number++
 	x := &execution{session: s, journal: s.journal}
 	x.journal.common.Exec, x.journal.room = s.number, contentRoom
-	err := x.journal.write(audit.ExecStarted, func(r *audit.Record) {
+	err = x.journal.write(audit.ExecStarted, func(r *audit.Record) {
 		r.Entry = entry
 		r.InputDigest, r.Input = x.journal.content(request)
 	})
@@ -155,13 +187,40 @@ func (s *Session) enter(ctx context.Context, entry string, request []byte) (*Res
 		return nil, err
 	}
 	result, err := x.run(ctx, entry, request)
-	if recordErr := x.recordEnd(result, err); recordErr != nil {
+	restored := false
+	if s.instance.broken {
+		restored = s.fall()
+	} else {
+		s.current = false
+	}
+	if result != nil {
+		result.Restored = restored
+	}
+	if recordErr := x.recordEnd(result, err, restored); recordErr != nil {
 		return nil, errors.Join(err, recordErr)
 	}
 	return result, err
 }
 
-func (x *execution) recordEnd(result *Result, err error) error {
+// fall gets rid of a broken instance and reports whether there is a state to go on from.
+func (s *Session) fall() bool {
+	if err := s.instance.close(context.Background()); err != nil {
+		s.host.logger.Warn("closing a guest that was stopped", "session", s.id, "error", err)
+	}
+	s.instance = nil
+	s.lost.Store(!s.current)
+	return s.current
+}
+
+// revive gives the session an instance after a fall.
+func (s *Session) revive(ctx context.Context) (err error) {
+	if s.instance == nil {
+		s.instance, err = s.host.newInstance(ctx, s.kept)
+	}
+	return err
+}
+
+func (x *execution) recordEnd(result *Result, err error, restored bool) error {
 	if result != nil {
 		for _, w := range result.Withheld {
 			if err := x.journal.write(audit.Withheld, func(r *audit.Record) { r.Withheld = w.Kind + " " + w.Name }); err != nil {
@@ -171,7 +230,7 @@ func (x *execution) recordEnd(result *Result, err error) error {
 	}
 	return x.journal.write(audit.ExecEnded, func(r *audit.Record) {
 		ok := result != nil && result.OK
-		r.OK = &ok
+		r.OK, r.Lost, r.Restored = &ok, x.session.lost.Load(), restored
 		switch {
 		case result == nil:
 			r.Error, r.Detail = "Canceled", err.Error()

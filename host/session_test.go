@@ -139,7 +139,7 @@ func TestConfiguration(t *testing.T) {
 	got := string(exec(t, session(t, h), "config").Value)
 	for _, want := range []string{
 		`"policy":"test"`, `"policy_path":"policy.toml"`, `"hash_seed":7`, `"imports":["re"]`,
-		`"limits":{"output":65536,"result":1048576}`, `"withheld":["withheld"]`, `"exceptions":{"Bad":"ValueError"}`,
+		`"limits":{"output":65536,"result":1048576,"recursion":1000}`, `"withheld":["withheld"]`, `"exceptions":{"Bad":"ValueError"}`,
 		`{"name":"echo","index":1,"signature":"(*args, **kwargs)","doc":"echo"}`, `"inf":{"$float":"inf"}`,
 	} {
 		if !strings.Contains(got, want) {

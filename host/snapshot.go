@@ -29,7 +29,7 @@ const (
 )
 
 func (h *Host) imagePath(linkedDigest string) string {
-	return filepath.Join(h.cache.folder, "images", cacheKey([]byte(linkedDigest), []byte(h.guestDigest), h.configuration))
+	return filepath.Join(h.cache.folder, "images", cacheKey([]byte(imageMagic), []byte(linkedDigest), []byte(h.guestDigest), h.configuration))
 }
 
 // fromCache finds the module and its image as an earlier host has left them.
@@ -133,40 +133,25 @@ func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint
 			return nil, nil, err
 		}
 	}
-	if state, err = readState(in.module, m.state); err != nil {
+	globals, err := stateGlobals(in.module, m.state)
+	if err != nil {
 		return nil, nil, err
 	}
-	view, ok := in.module.Memory().Read(0, in.module.Memory().Size())
-	if !ok {
-		return nil, nil, errors.New("host: start guest: its memory cannot be read")
+	for _, global := range globals {
+		state = append(state, global.Get())
 	}
-	return append([]byte(nil), view...), state, nil
+	return append([]byte(nil), in.memory.bytes()...), state, nil
 }
 
-// readState reads the values of a module's mutable globals.
-func readState(mod api.Module, globals int) ([]uint64, error) {
-	state := make([]uint64, globals)
-	for i := range state {
-		global := mod.ExportedGlobal(link.StateGlobal(i))
-		if global == nil {
-			return nil, errNoState(i)
-		}
-		state[i] = global.Get()
-	}
-	return state, nil
-}
-
-func setState(mod api.Module, state []uint64) error {
-	for i, value := range state {
+// stateGlobals returns a module's mutable globals.
+func stateGlobals(mod api.Module, count int) ([]api.MutableGlobal, error) {
+	globals := make([]api.MutableGlobal, count)
+	for i := range globals {
 		global, ok := mod.ExportedGlobal(link.StateGlobal(i)).(api.MutableGlobal)
 		if !ok {
-			return errNoState(i)
+			return nil, errors.New("host: the module lacks its global " + strconv.Itoa(i))
 		}
-		global.Set(value)
+		globals[i] = global
 	}
-	return nil
-}
-
-func errNoState(i int) error {
-	return errors.New("host: the module lacks its global " + strconv.Itoa(i))
+	return globals, nil
 }

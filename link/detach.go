@@ -24,13 +24,18 @@ type Detached struct {
 	Module []byte
 	Memory []byte // the initial contents of the memory: a whole number of pages
 	State  int    // how many mutable globals there are; see StateGlobal
+
+	// Hidden says that the module's code can change state that is neither in its memory nor in its globals: its tables, or
+	// which segments it has dropped. Such an instance cannot be put back to what it was.
+	Hidden bool
 }
 
 // Detach takes the active data segments out of a module and exports all of its state: every mutable global under the
 // name that StateGlobal gives it. The export _initialize is renamed to InitializeFunction, so that nobody calls it who only
 // follows the convention. The module's memory must be its own.
 //
-// The segments stay in the module, empty and passive, which is what an active segment is after instantiation.
+// If code names data segments, they stay in the module, empty and passive, which is what an active segment is after instantiation.
+// If it does not, all of them go: an instance costs less without.
 func Detach(module []byte) (*Detached, error) {
 	m, err := decode(module)
 	if err != nil {
@@ -58,10 +63,11 @@ func Detach(module []byte) (*Detached, error) {
 		copy(memory[offset:], s.Bytes)
 		segments[i] = wasm.Segment{}
 	}
-	m.SetSegments(segments)
-	if m.DataCount == nil && len(segments) > 0 {
-		count := uint32(len(segments))
-		m.DataCount = &count
+	if m.Uses(namesSegment) {
+		m.SetSegments(segments) // their number is already in DataCount: such code needs it
+	} else {
+		m.SetSegments(nil)
+		m.DataCount = nil
 	}
 	state := 0
 	first := m.GlobalCount() - uint32(len(m.Globals))
@@ -76,5 +82,18 @@ func Detach(module []byte) (*Detached, error) {
 			m.Exports[i].Name = InitializeFunction
 		}
 	}
-	return &Detached{Module: m.Encode(), Memory: memory, State: state}, nil
+	return &Detached{Module: m.Encode(), Memory: memory, State: state, Hidden: m.Uses(hidesState)}, nil
+}
+
+// namesSegment says whether an instruction has the index of a data segment.
+func namesSegment(op wasm.Op) bool { return op == wasm.OpMemoryInit || op == wasm.OpDataDrop }
+
+// hidesState says whether an instruction changes state that Detach cannot export.
+func hidesState(op wasm.Op) bool {
+	switch op {
+	case wasm.OpDataDrop, wasm.OpElemDrop,
+		wasm.OpTableSet, wasm.OpTableInit, wasm.OpTableCopy, wasm.OpTableGrow, wasm.OpTableFill:
+		return true
+	}
+	return false
 }

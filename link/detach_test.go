@@ -9,6 +9,7 @@ import (
 
 	"github.com/postern-sandbox/postern/guest/toy"
 	"github.com/postern-sandbox/postern/link"
+	"github.com/postern-sandbox/postern/link/internal/wasm"
 )
 
 func linkedToy(t *testing.T) []byte {
@@ -75,6 +76,33 @@ func TestDetachRunsAlike(t *testing.T) {
 	}
 	if state := m.ExportedGlobal(link.StateGlobal(0)); detached.State != 1 || state == nil || state.Get() != 6 {
 		t.Errorf("%d globals, the first %v", detached.State, state)
+	}
+}
+
+func TestDetachTellsOfHiddenState(t *testing.T) {
+	for name, want := range map[string]bool{"detach": false, "detach-drop": true, "table": true, "costs": true} {
+		detached, err := link.Detach(read(t, name))
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if detached.Hidden != want {
+			t.Errorf("%s: hidden %v", name, detached.Hidden)
+		}
+	}
+	if detached, err := link.Detach(linkedToy(t)); err != nil || detached.Hidden {
+		t.Errorf("toy: hidden, %v", err)
+	}
+}
+
+// A guest has thousands of data segments, and an instance costs something for each.
+func TestDetachLeavesNoSegmentsThatNobodyNames(t *testing.T) {
+	detached, err := link.Detach(linkedToy(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := wasm.Decode(detached.Module)
+	if err != nil || m.Data.Count != 0 || m.DataCount != nil {
+		t.Errorf("%d segments, %v", m.Data.Count, err)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 
 // TestVersion holds Version to its word. When it fails, the output has changed: raise Version, then put the new digest here.
 func TestVersion(t *testing.T) {
-	const version, want = 1, "723c105e94374daf7458f7846ae71b7e7951688acecd448e99000bc37a3e729f"
+	const version, want = 2, "8d362441be012228c26210ba3aad64dec932147e33713b38c6f40b6b41c3ff6e"
 	linked, err := link.Link(toy.Wasm(), link.Options{Functions: []string{"a_b", "c_d"}, Meter: true})
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ type Limits struct {
 	Output    int64         // bytes of stdout and stderr together that are kept
 	Result    int64         // bytes of the value that comes back, encoded
 	HostCalls int64         // calls of capabilities
+	Recursion int64         // how deep calls of Python functions may be nested
 }
 
 // DefaultLimits returns the limits of a policy that sets none.
@@ -80,5 +81,11 @@ var limits = []limit{
 		"host_calls", counts, 1_000, 1, 1_000_000_000,
 		"How many capabilities may be called.",
 		func(l *Limits) *int64 { return &l.HostCalls },
+	},
+	{
+		// Below the minimum the standard library's own modules fail.
+		"recursion", counts, 1_000, 100, 100_000,
+		"How deep calls of Python functions may be nested; beyond it there is a RecursionError.",
+		func(l *Limits) *int64 { return &l.Recursion },
 	},
 }

@@ -71,6 +71,7 @@ func TestDefaultLimits(t *testing.T) {
 		Output:    64 << 10,
 		Result:    1 << 20,
 		HostCalls: 1000,
+		Recursion: 1000,
 	}
 	if got := policies.DefaultLimits(); got != want {
 		t.Errorf("DefaultLimits = %+v", got)

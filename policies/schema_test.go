@@ -41,7 +41,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 			}
 		}
 	}
-	if tested != 6 {
+	if tested != 7 {
 		t.Errorf("%d limits", tested)
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/json"
 	"github.com/postern-sandbox/postern/capabilities/math"
+	"github.com/postern-sandbox/postern/capabilities/random"
 	"github.com/postern-sandbox/postern/guest"
 	"github.com/postern-sandbox/postern/policies"
 )
 
 // registry is all the authority that this program has to grant: what is not in this list, no policy can give.
 func registry() (*capabilities.Registry, error) {
-	return capabilities.NewRegistry(json.Family(), math.Family())
+	return capabilities.NewRegistry(json.Family(), math.Family(), random.Family())
 }
 
 // vocabulary is what a policy's names are checked against.

@@ -17,12 +17,14 @@ import (
 )
 
 func (c *cli) run(args []string) int {
-	f := c.newFlags("run [--policy F] [--json] [FILE | - | -c CODE]", `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
+	f := c.newFlags(runUsage, `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
 default policy holds: it grants the math and json families, and imports that touch nothing. As with python, values are not printed unless the
-code prints them; --json has the value of the last expression, or of final_answer(x).`)
+code prints them; --json has the value of the last expression, or of final_answer(x). With --session, variables, functions and imported
+modules are those that the last run with the same file left behind.`)
 	policyPath := f.String("policy", "", "the policy `FILE`")
 	asJSON := f.Bool("json", false, "print one JSON object: value, output, error, usage, digests")
 	code := f.String("c", "", "run `CODE` instead of a file")
+	sessionPath := f.String("session", "", "go on with the session in `FILE`, and keep it there; a new one if there is no such file")
 	linked := f.String("guest", "", "run a `MODULE` that you have linked with postern link, if its imports are the policy's grants")
 	logger := f.logLevel()
 	rest, exit, ok := f.parse(args)
@@ -44,7 +46,7 @@ code prints them; --json has the value of the last expression, or of final_answe
 	if err != nil {
 		return c.fail(err)
 	}
-	result, err := execute(c, h, program)
+	result, saveErr, err := c.execute(h, program, *sessionPath)
 	if err = errors.Join(err, h.Close()); err != nil {
 		return c.fail(err)
 	}
@@ -53,17 +55,22 @@ code prints them; --json has the value of the last expression, or of final_answe
 	} else {
 		err = c.print(result)
 	}
-	if err != nil {
+	if result.Restored && *sessionPath != "" {
+		fmt.Fprintf(c.stderr, "postern: the code was stopped by force: %s is as it was before\n", *sessionPath)
+	}
+	if err = errors.Join(err, saveErr); err != nil {
 		return c.fail(err)
 	}
 	return exitCode(result)
 }
 
+const runUsage = "run [--policy F] [--json] [--session F] [FILE | - | -c CODE]"
+
 // A program is the code to run and what tracebacks call it.
 type program struct{ code, name string }
 
 func (c *cli) program(args []string, code string, inline bool) (program, error) {
-	const hint = "usage: postern run [--policy F] [--json] [FILE | - | -c CODE]"
+	const hint = "usage: postern " + runUsage
 	switch {
 	case inline && len(args) > 0:
 		return program{}, usageError(hint, "-c CODE and a file are both given")
@@ -144,13 +151,25 @@ func (c *cli) progress(policy *policies.Policy) (done func()) {
 	}
 }
 
-func execute(c *cli, h *host.Host, p program) (*host.Result, error) {
-	session, err := h.NewSession(c.ctx)
-	if err != nil {
-		return nil, err
+// execute runs the program in a new session, or in the one that a file keeps. That the session could not be kept is no reason not to
+// show what came of the run: saveErr says so.
+func (c *cli) execute(h *host.Host, p program, sessionPath string) (result *host.Result, saveErr, err error) {
+	var kept *sessionFile
+	var session *host.Session
+	if sessionPath == "" {
+		session, err = h.NewSession(c.ctx)
+	} else if kept, err = openSessionFile(sessionPath); err == nil {
+		defer kept.unlock()
+		session, err = kept.load(c, h)
 	}
-	result, err := session.Exec(c.ctx, p.code, host.ExecOptions{Filename: p.name})
-	return result, errors.Join(err, session.Close())
+	if err != nil {
+		return nil, nil, err
+	}
+	result, err = session.Exec(c.ctx, p.code, host.ExecOptions{Filename: p.name})
+	if kept != nil && err == nil {
+		saveErr = kept.save(session)
+	}
+	return result, saveErr, errors.Join(err, session.Close())
 }
 
 func writeJSON(w io.Writer, v any) error {
@@ -182,6 +201,9 @@ func (c *cli) print(r *host.Result) error {
 		return err
 	}
 	if r.Error.Limit != "" && (r.Error.FromHost || text != "") {
+		if !r.Error.FromHost {
+			c.errorf("%s", r.Error.Figures)
+		}
 		c.hintf("raise %s in [limits] of the policy if the code needs more", r.Error.Limit)
 	}
 	return nil

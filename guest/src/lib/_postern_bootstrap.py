@@ -33,6 +33,7 @@ _sources = {}  # the names of the agent's files, oldest first; linecache has the
 _withheld = []
 _ungranted = ()  # families that the policy could grant
 _guest_modules = ()  # modules that the policy could authorise
+_recursion = 1000  # limits.recursion
 
 
 class Interrupt(BaseException):
@@ -73,6 +74,8 @@ def _import(name, globals=None, locals=None, fromlist=(), level=0):
         raise ImportError("attempted relative import with no known parent package")
     if not isinstance(name, str):
         raise TypeError("module name must be a string")
+    if _entropy is not None:
+        _seed()
     if _authorised(name) or _from_c(globals, locals, fromlist):
         return _real_import(name, globals, locals, fromlist, 0)
     if name in _parents:
@@ -126,6 +129,51 @@ def take_withheld():
     global _withheld
     taken, _withheld = _withheld, []
     return taken
+
+
+# --- entropy ---------------------------------------------------------------------------------------------------------
+#
+# The guest's own entropy is a constant, so that what is drawn from it is the same each time. Where the policy grants
+# random.bytes, it comes from there. The image that sessions begin with has generators in it that were seeded when it was
+# made: each session must seed them anew, before the first import gives its code a way to them.
+
+_entropy = None  # the host function to seed with, until it is done
+
+
+def _use_entropy(draw):
+    """Make draw, a granted random.bytes, the source of Python's own randomness."""
+    global _entropy
+
+    def urandom(size, /):
+        """Return a bytes object containing random bytes suitable for cryptographic use."""
+        drawn = [draw(_DRAWN_AT_ONCE) for _ in range(size // _DRAWN_AT_ONCE)]
+        drawn.append(draw(size % _DRAWN_AT_ONCE))
+        return b"".join(drawn)
+
+    _real_import("os").urandom = urandom
+    try:
+        random = _real_import("random")
+    except ImportError:
+        return  # no module that the agent may import needs it
+    seed_with = random.Random.seed
+
+    def seed(self, a=None, version=2):
+        seed_with(self, int.from_bytes(urandom(_SEED_BYTES)) if a is None else a, version)
+
+    seed.__doc__, seed.__module__, seed.__qualname__ = seed_with.__doc__, "random", "Random.seed"
+    random._urandom, random.Random.seed = urandom, seed
+    random.seed = random._inst.seed
+    _entropy = draw
+
+
+_DRAWN_AT_ONCE = 1 << 20  # what one call of random.bytes gives at most
+_SEED_BYTES = 624 * 4  # the state of the generator
+
+
+def _seed():
+    global _entropy
+    _entropy = None
+    sys.modules["random"].seed()
 
 
 # --- granted families ------------------------------------------------------------------------------------------------
@@ -246,6 +294,19 @@ def _exit(code=None):
     raise SystemExit(code)
 
 
+_real_setrecursionlimit = sys.setrecursionlimit
+
+
+def _setrecursionlimit(limit, /):
+    if isinstance(limit, int) and limit > _recursion:
+        raise ValueError(f"limits.recursion of policy {_policy_name!r} is {_recursion}: it can be lowered, not raised")
+    _real_setrecursionlimit(limit)
+
+
+_setrecursionlimit.__name__ = _setrecursionlimit.__qualname__ = "setrecursionlimit"
+_setrecursionlimit.__module__ = "sys"
+
+
 def _agent_builtins():
     own = dict(vars(builtins))
     own.update(
@@ -266,11 +327,12 @@ def _agent_builtins():
 
 def configure(config):
     """Take the configuration (docs/abi.md). Called once, before any code of the agent."""
-    global _policy_name, _policy_path, _ungranted, _guest_modules
+    global _policy_name, _policy_path, _ungranted, _guest_modules, _recursion
     _policy_name = config.get("policy", _policy_name)
     _policy_path = config.get("policy_path", _policy_path)
     _ungranted = frozenset(config.get("ungranted", ()))
     _guest_modules = frozenset(config.get("modules", ()))
+    _recursion = config.get("limits", {}).get("recursion", _recursion)
     for name in config.get("imports", ()):
         _modules.add(name)
         while "." in name:
@@ -280,7 +342,12 @@ def configure(config):
         family = _make_family(description)
         _families[family.__name__] = family
         postern.tools._families[family.__name__] = family
+    draw = getattr(_families.get("random"), "bytes", None)
+    if draw is not None and "bytes" in _families["random"].__all__:
+        _use_entropy(draw)
     _preload(config.get("imports", ()))
+    _real_setrecursionlimit(_recursion)
+    sys.setrecursionlimit = _setrecursionlimit
 
 
 def _preload(names):
@@ -393,6 +460,9 @@ def report(error, result_limit):
     if isinstance(error, MemoryError):
         if not _message(error).startswith("Parser stack overflowed"):  # which more memory would not mend
             described["limit"] = "memory"
+    elif isinstance(error, RecursionError):
+        if sys.getrecursionlimit() == _recursion and _message(error).startswith("maximum recursion depth exceeded"):
+            described["limit"] = "recursion"
     elif isinstance(error, Interrupt):
         described.update(type="LimitExceeded", limit="wall_time")
     elif isinstance(error, postern.LimitExceeded) and error.limit == "host_calls":

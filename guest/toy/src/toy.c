@@ -311,6 +311,15 @@ static void sleep(u64 milliseconds) {
   set_value_number(errno ? errno : events);
 }
 
+// fail_errno says what WASI has answered.
+static void fail_errno(u32 errno, u32 line) {
+  char message[32];
+  struct buffer b = {message, 0, sizeof message};
+  add(&b, TEXT("errno "));
+  add_number(&b, errno);
+  fail(TEXT("OSError"), (struct text){message, b.length}, line);
+}
+
 static void read_file(struct text path, u32 line) {
   static char content[1 << 12];
   u32 fd = 0, errno = path_open(3, 0, path.at, path.length, 0, 1 << 1, 0, 0, &fd), length = 0;
@@ -323,11 +332,30 @@ static void read_file(struct text path, u32 line) {
     set_value_string((struct text){content, length});
     return;
   }
-  char message[32];
-  struct buffer b = {message, 0, sizeof message};
-  add(&b, TEXT("errno "));
-  add_number(&b, errno);
-  fail(TEXT("OSError"), (struct text){message, b.length}, line);
+  fail_errno(errno, line);
+}
+
+static void open_file(struct text path, u32 line) {
+  u32 fd = 0, errno = path_open(3, 0, path.at, path.length, 0, 1 << 1, 0, 0, &fd);
+  if (errno) fail_errno(errno, line); else set_value_number(fd);
+}
+
+static void close_file(u32 fd, u32 line) {
+  u32 errno = fd_close(fd);
+  if (errno) fail_errno(errno, line); else set_value_number(fd);
+}
+
+// peek shows what is in Extism's memory, whoever has put it there. Beyond its end this traps.
+static void peek(u64 address, u64 length) {
+  if (length > 256) length = 256;
+  value.length = 0;
+  add(&value, TEXT("\""));
+  for (u64 i = 0; i < length; i++) {
+    u8 byte = block_load_u8(address + i);
+    char digits[] = {hex[byte >> 4], hex[byte & 15]};
+    add(&value, (struct text){digits, 2});
+  }
+  add(&value, TEXT("\""));
 }
 
 static void random(u64 length) {
@@ -386,7 +414,12 @@ static int run(struct text command, u32 line, i32 *code) {
     set_value_number(now);
   } else if (IS("sleep")) sleep(number(&rest));
   else if (IS("read")) read_file(rest, line);
-  else if (IS("write")) {
+  else if (IS("open")) open_file(rest, line);
+  else if (IS("close")) close_file(number(&rest), line);
+  else if (IS("peek")) {
+    u64 address = number(&rest);
+    peek(address, number(&rest));
+  } else if (IS("write")) {
     u32 length = 0;
     fd_write(1, &rest, 1, &length);
     set_value_number(length);

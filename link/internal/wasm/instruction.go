@@ -164,3 +164,15 @@ func Rewrite(out, code []byte, touches func(Instruction) bool, edit func(out []b
 	}
 	return append(out, code[copied:]...)
 }
+
+// Uses reports whether any function has an instruction that is asked for.
+func (m *Module) Uses(asked func(Op) bool) bool {
+	for _, f := range m.Functions {
+		for r := (&reader{data: f.Code, end: len(f.Code)}); r.more(); {
+			if asked(r.instruction().Op) {
+				return true
+			}
+		}
+	}
+	return false
+}

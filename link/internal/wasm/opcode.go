@@ -21,6 +21,7 @@ const (
 	OpLocalTee    Op = 0x22
 	OpGlobalGet   Op = 0x23
 	OpGlobalSet   Op = 0x24
+	OpTableSet    Op = 0x26
 	OpI32Load     Op = 0x28
 	OpI64Load     Op = 0x29
 	OpI32Load8U   Op = 0x2d
@@ -54,9 +55,11 @@ const (
 	OpRefNull     Op = 0xd0
 	OpRefFunc     Op = 0xd2
 	OpMemoryInit  Op = 0xfc08
+	OpDataDrop    Op = 0xfc09
 	OpMemoryCopy  Op = 0xfc0a
 	OpMemoryFill  Op = 0xfc0b
 	OpTableInit   Op = 0xfc0c
+	OpElemDrop    Op = 0xfc0d
 	OpTableCopy   Op = 0xfc0e
 	OpTableGrow   Op = 0xfc0f
 	OpTableFill   Op = 0xfc11

@@ -1,0 +1,71 @@
+package host
+
+import (
+	"context"
+
+	"github.com/tetratelabs/wazero/api"
+	"github.com/tetratelabs/wazero/experimental"
+)
+
+// descriptors follows which files the guest has open, since that is the one part of its state that lies neither in
+// its memory nor in its globals. What the guest says is not asked: the hook sees what WASI has answered.
+type descriptors struct {
+	open    map[uint32]struct{}
+	strange bool // something was done to a descriptor that the guest did not open
+}
+
+// none reports whether the descriptors are those that an instance begins with, as it began with them.
+func (d *descriptors) none() bool { return len(d.open) == 0 && !d.strange }
+
+// descriptorHook stands before and behind the WASI functions that change what is open, or how far it has been read. Of a file
+// that is closed again, nothing is left.
+type descriptorHook struct{ name string }
+
+// The functions of WASI that descriptorHook stands at; linking leaves no other that changes a descriptor.
+var descriptorFunctions = map[string]bool{"path_open": true, "fd_close": true, "fd_readdir": true, "fd_seek": true, "fd_read": true}
+
+// pathOpenResult is which parameter of path_open says where the new descriptor goes.
+const pathOpenResult = 8
+
+func (h descriptorHook) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
+	keepDeadline(ctx)
+	if x := executionOf(ctx); x != nil {
+		in := x.session.instance
+		in.wasiParameter = uint32(params[0])
+		if h.name == "path_open" {
+			in.wasiParameter = uint32(params[pathOpenResult])
+		}
+	}
+}
+
+func (h descriptorHook) After(ctx context.Context, _ api.Module, _ api.FunctionDefinition, results []uint64) {
+	x := executionOf(ctx)
+	if x == nil || uint32(results[0]) != 0 {
+		return // nothing has changed
+	}
+	in := x.session.instance
+	d, fd := &in.descriptors, in.wasiParameter
+	if h.name == "path_open" {
+		var ok bool
+		if fd, ok = in.module.Memory().ReadUint32Le(fd); !ok {
+			d.strange = true
+			return
+		}
+		if d.open == nil {
+			d.open = make(map[uint32]struct{})
+		}
+		d.open[fd] = struct{}{}
+		return
+	}
+	if _, known := d.open[fd]; !known {
+		d.strange = true
+	} else if h.name == "fd_close" {
+		delete(d.open, fd)
+	}
+}
+
+func (descriptorHook) Abort(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ error) {
+	if x := executionOf(ctx); x != nil {
+		x.session.instance.descriptors.strange = true
+	}
+}
