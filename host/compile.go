@@ -11,12 +11,16 @@ import (
 	extism "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/experimental"
+
+	"github.com/postern-sandbox/postern/host/internal/unmetered"
 )
 
 // compiled is the guest as machine code, with the host functions bound to it.
 type compiled struct {
 	plugin *extism.CompiledPlugin
 	hidden bool // see link.Detached
+
+	unmetered bool // for the benchmarks alone
 
 	once   sync.Once
 	kernel []byte // what the memory of Extism's kernel begins with, without the zeros at its end
@@ -34,7 +38,7 @@ func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
 	if h.cache != nil {
 		plugin, err := h.compileWith(ctx, m.wasm, h.cache.code)
 		if err == nil {
-			return &compiled{plugin: plugin, hidden: m.hidden}, nil
+			return &compiled{plugin: plugin, hidden: m.hidden, unmetered: unmetered.In(ctx)}, nil
 		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("host: compile: %w", context.Cause(ctx))
@@ -46,7 +50,7 @@ func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
 	if err != nil {
 		return nil, fmt.Errorf("host: compile: %w", err)
 	}
-	return &compiled{plugin: plugin, hidden: m.hidden}, nil
+	return &compiled{plugin: plugin, hidden: m.hidden, unmetered: unmetered.In(ctx)}, nil
 }
 
 func (h *Host) compileWith(ctx context.Context, module []byte, cache wazero.CompilationCache) (*extism.CompiledPlugin, error) {

@@ -41,8 +41,11 @@ func (in *instance) capture() (*delta, error) {
 	for i, global := range in.globals {
 		d.globals[i] = global.Get()
 	}
-	now, first := in.memory.bytes(), in.image.bytes
-	for _, s := range in.memory.changed() {
+	now, first, spans := in.memory.bytes(), in.image.bytes, in.memory.changed()
+	if room := total(spans); room < d.size {
+		d.data = make([]byte, 0, room)
+	}
+	for _, s := range spans {
 		for at := s.from &^ (pieceSize - 1); at < s.to; at += pieceSize {
 			piece, was := now[at:at+pieceSize], zeroPiece[:]
 			if at < uint64(len(first)) {
@@ -86,3 +89,10 @@ func (d *delta) check(i *image, max uint64) error {
 
 // A span is a range of a memory, in bytes.
 type span struct{ from, to uint64 }
+
+func total(spans []span) (bytes uint64) {
+	for _, s := range spans {
+		bytes += s.to - s.from
+	}
+	return bytes
+}

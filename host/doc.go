@@ -24,12 +24,12 @@
 // What the code did, its exceptions and limits included, is in the [Result]. An error says that there is no
 // result: the session is lost, closed or busy, the context ended, or the audit log failed. A trap of the guest is a
 // result too, with an error of type [GuestCrashed]; the interpreter's memory is then in an unknown state, so the
-// session is lost and answers everything after it with [ErrSessionLost].
+// session goes back to the state that was kept last or, if there is none, is lost.
 //
 // # Limits
 //
 // Each limit of the policy begins anew with each Exec, Set and Call. When wall_time is over, the guest is asked to stop: Python code
-// sees a TimeoutError, and the session can be used again. A guest that does not heed it within a quarter of a second, and one that runs
-// out of fuel, is stopped wherever it is, and its session is lost. Fuel is counted by the linked module itself, and handed out in
+// sees a TimeoutError, and the session can be used again. A guest that does not notice within 20 ms, or has noticed and runs on for a quarter of a second, and one that runs
+// out of fuel, is stopped wherever it is. Fuel is counted by the linked module itself, and handed out in
 // slices of about a millisecond; once a guest must stop, there is no next slice.
 package host

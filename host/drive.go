@@ -50,17 +50,8 @@ func (in *instance) drive(ctx context.Context, export string, input []byte, boun
 		}
 		in.exports[export] = function
 	}
-	if _, err := in.kernel.call(ctx, "reset"); err != nil {
-		return nil, err
-	}
-	handle, err := in.kernel.call(ctx, "alloc", uint64(len(input)))
+	handle, err := in.kernelInput(ctx, input)
 	if err != nil {
-		return nil, err
-	}
-	if handle == 0 || !in.kernel.Memory().Write(uint32(handle), input) {
-		return nil, errors.New("host: no room for the input in Extism's memory")
-	}
-	if _, err := in.kernel.call(ctx, "input_set", handle, uint64(len(input))); err != nil {
 		return nil, err
 	}
 	ctx = context.WithValue(ctx, extism.PluginCtxKey("extism"), in.kernel)
@@ -76,8 +67,36 @@ func (in *instance) drive(ctx context.Context, export string, input []byte, boun
 	return in.output(bound)
 }
 
+// kernelInput puts the input into Extism's memory, unless the guest finds it in its exchange.
+func (in *instance) kernelInput(ctx context.Context, input []byte) (handle uint64, err error) {
+	if position, ok := in.kernel.Memory().ReadUint64Le(kernelPosition); !ok || position > 0 {
+		if _, err := in.kernel.call(ctx, "reset"); err != nil {
+			return 0, err
+		}
+	}
+	if in.exchange.hasRoom(len(input)) {
+		return 0, nil
+	}
+	handle, err = in.kernel.call(ctx, "alloc", uint64(len(input)))
+	if err != nil {
+		return 0, err
+	}
+	if handle == 0 || !in.kernel.Memory().Write(uint32(handle), input) {
+		return 0, errors.New("host: no room for the input in Extism's memory")
+	}
+	_, err = in.kernel.call(ctx, "input_set", handle, uint64(len(input)))
+	return handle, err
+}
+
 // output copies what the guest has set as its output.
 func (in *instance) output(bound int) ([]byte, error) {
+	if in.exchange.there() {
+		said, err := in.exchange.take(bound)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", errMalformed, err)
+		}
+		return append([]byte(nil), said...), nil
+	}
 	header, ok := in.kernel.Memory().Read(kernelOutput, 16)
 	if !ok {
 		return nil, errCorrupt(kernelOutput)

@@ -8,6 +8,9 @@ type execution struct {
 	journal journal
 	calls   int64 // host calls, refused ones too
 	answers answerBlocks
+
+	unfetched []byte // an answer that there was no room for in the exchange
+
 	serving bool // a host function runs: what is asked of the kernel is asked by the host
 }
 

@@ -1,10 +1,13 @@
 package host
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"testing"
 
 	"github.com/tetratelabs/wazero"
+	"github.com/tetratelabs/wazero/api"
 
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -22,6 +25,9 @@ func FuzzReadResult(f *testing.F) {
 		r, err := h.readResult(output)
 		if err != nil {
 			return
+		}
+		if !json.Valid(output) {
+			t.Errorf("accepted what is not JSON: %q", output)
 		}
 		if r.OK != (r.Error == nil) || int64(len(r.Stdout)+len(r.Stderr)) > h.limits.Output+noticeRoom || int64(len(r.Value)) > h.limits.Result || len(r.Withheld) > 100 {
 			t.Errorf("accepted %+v", r)
@@ -41,15 +47,7 @@ func FuzzReadResult(f *testing.F) {
 // FuzzKernelMemory lets the guest write what it likes into Extism's memory and name any handle. Looking at it ends, stays inside,
 // and reads no more than it may.
 func FuzzKernelMemory(f *testing.F) {
-	// (module (memory (export "memory") 4))
-	module := []byte("\x00asm\x01\x00\x00\x00\x05\x03\x01\x00\x04\x07\x0a\x01\x06memory\x02\x00")
-	r := wazero.NewRuntime(f.Context())
-	f.Cleanup(func() { r.Close(f.Context()) })
-	m, err := r.Instantiate(f.Context(), module)
-	if err != nil {
-		f.Fatal(err)
-	}
-	memory := m.Memory()
+	memory := bareMemory(f)
 	zeros := make([]byte, memory.Size())
 	request := []byte(`{"args":[1],"kwargs":{"a":"b"}}`)
 	// In use: a header of 12 bytes and the request, from the first block on.
@@ -69,8 +67,43 @@ func FuzzKernelMemory(f *testing.F) {
 		if data, err := readBlock(memory, handle, bound); err == nil && len(data) > bound {
 			t.Errorf("%d bytes, more than %d", len(data), bound)
 		}
-		if call, arguments, err := readCall(memory, handle, bound); err == nil && (call == nil || !json.Valid(arguments)) {
+		request, unread := readBlock(memory, handle, bound)
+		if call, arguments, err := readCall(request, unread, bound); err == nil && (call == nil || !json.Valid(arguments)) {
 			t.Errorf("arguments %q", arguments)
 		}
 	})
+}
+
+// FuzzExchange puts anything where the guest's exchange is, which is anywhere.
+func FuzzExchange(f *testing.F) {
+	memory := bareMemory(f)
+	zeros := make([]byte, memory.Size())
+	f.Add(uint32(8), []byte{1, 0, 0, 0, 100, 0, 0, 0, 5, 0, 0, 0, 200, 0, 0, 0, 50, 0, 0, 0, 0, 0, 0, 0}, []byte("answer"))
+	f.Add(uint32(0), bytes.Repeat([]byte{0xff}, exchangeSize), []byte("answer"))
+	f.Add(^uint32(0), []byte{}, []byte{})
+	f.Fuzz(func(t *testing.T, address uint32, fields, answer []byte) {
+		memory.Write(0, zeros)
+		memory.Write(address, fields)
+		e := exchange{memory, address}
+		const bound = 100
+		e.begin(answer)
+		if said, err := e.take(bound); err == nil && len(said) > bound {
+			t.Errorf("%d bytes, more than %d", len(said), bound)
+		}
+		e.put(answer)
+		e.hasRoom(len(answer))
+	})
+}
+
+// bareMemory is the memory of a module that has nothing else.
+func bareMemory(f *testing.F) api.Memory {
+	// (module (memory (export "memory") 4))
+	module := []byte("\x00asm\x01\x00\x00\x00\x05\x03\x01\x00\x04\x07\x0a\x01\x06memory\x02\x00")
+	r := wazero.NewRuntime(f.Context())
+	f.Cleanup(func() { r.Close(context.Background()) })
+	m, err := r.Instantiate(f.Context(), module)
+	if err != nil {
+		f.Fatal(err)
+	}
+	return m.Memory()
 }

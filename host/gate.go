@@ -9,7 +9,6 @@ import (
 	"time"
 
 	extism "github.com/extism/go-sdk"
-	"github.com/tetratelabs/wazero/api"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
@@ -50,7 +49,12 @@ func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlug
 	}
 	x.serving = true
 	defer func() { x.serving = false }()
-	handle, err := x.answers.write(ctx, plugin, x.pass(ctx, g, plugin.Memory(), handle))
+	in := x.session.instance
+	if in.exchange.there() && handle <= fetch {
+		return x.serveExchanged(ctx, g, in.exchange, handle)
+	}
+	request, err := readBlock(plugin.Memory(), handle, h.bounds.request)
+	handle, err = x.answers.write(ctx, plugin, x.pass(ctx, g, request, err))
 	if err != nil {
 		h.logger.Error("no answer", "capability", g.name, "error", err)
 		return 0
@@ -58,14 +62,33 @@ func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlug
 	return handle
 }
 
-// pass serves one call and returns the answer in JSON.
-func (x *execution) pass(ctx context.Context, g *granted, memory api.Memory, handle uint64) []byte {
+// serveExchanged is serve for a request in the guest's exchange. An answer for which there is no room is kept until the guest has made
+// some: fetching it is no call.
+func (x *execution) serveExchanged(ctx context.Context, g *granted, e exchange, handle uint64) uint64 {
+	answer := x.unfetched
+	x.unfetched = nil
+	if handle == exchanged {
+		request, err := e.take(x.session.host.bounds.request)
+		answer = x.pass(ctx, g, request, err)
+	}
+	if len(answer) == 0 {
+		return 0
+	}
+	if !e.put(answer) && handle == exchanged {
+		x.unfetched = answer
+	}
+	return answered
+}
+
+// pass serves one call and returns the answer in JSON. request is a view of the guest's memory, and is not looked at when unread says why it
+// could not be read.
+func (x *execution) pass(ctx context.Context, g *granted, request []byte, unread error) []byte {
 	h := x.session.host
 	x.calls++
 	if x.calls > h.limits.HostCalls {
 		return x.overLimit(g)
 	}
-	call, arguments, malformed := readCall(memory, handle, h.bounds.request)
+	call, arguments, malformed := readCall(request, unread, h.bounds.request)
 	decision := h.policy.Decide(g.name)
 	if malformed != nil {
 		decision.Allow, decision.Reason = false, "the request is malformed: "+malformed.Error()
@@ -90,10 +113,9 @@ func (x *execution) pass(ctx context.Context, g *granted, memory api.Memory, han
 
 // readCall reads a request. arguments is the JSON of what was understood, not of what was sent: records show the values that
 // the decision and the capability saw.
-func readCall(memory api.Memory, handle uint64, bound int) (call *capabilities.Call, arguments []byte, err error) {
-	request, err := readBlock(memory, handle, bound)
-	if err != nil {
-		return nil, nil, err
+func readCall(request []byte, unread error, bound int) (call *capabilities.Call, arguments []byte, err error) {
+	if unread != nil {
+		return nil, nil, unread
 	}
 	call = new(capabilities.Call)
 	if call.Args, call.Kwargs, err = values.DecodeCall(request); err != nil {

@@ -88,6 +88,7 @@ type Host struct {
 	cache         *cache // nil: none
 	compiled      *compiled
 	image         *image // what each session begins with
+	codec         func() (*codec, error)
 
 	closing context.Context // done when Close begins
 	stop    context.CancelFunc
@@ -121,6 +122,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 	h.spareLimit = h.config.spareInstances()
 	h.limits = h.policy.Limits.WithDefaults()
 	h.bounds = boundsOf(h.limits)
+	h.codec = sync.OnceValues(h.newCodec)
 	h.closing, h.stop = context.WithCancel(context.Background())
 
 	if err := h.prepare(ctx); err != nil {

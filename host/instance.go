@@ -20,6 +20,8 @@ type instance struct {
 	begin  *delta // how it differed from the image when it began; nil: not at all
 	hidden bool   // see link.Detached
 
+	unmetered bool // for the benchmarks alone
+
 	memory, kernelMemory *guestMemory
 	kernelStart          []byte // what the kernel's memory began with, without the zeros at its end
 	kernelSize           uint64 // how long it was then
@@ -31,10 +33,13 @@ type instance struct {
 	globals []api.MutableGlobal
 	exports map[string]api.Function // those of module that were called
 
+	exchange exchange
+
 	descriptors   descriptors
 	wasiParameter uint32 // for descriptorHook: what the function that runs was asked
 
-	// Of the call that runs: its fuel, and whether the guest has got it.
+	// Of the call that runs: its input, its fuel, and whether the guest has got both.
+	input   []byte
 	fuel    int64
 	started bool
 }
@@ -45,7 +50,7 @@ func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMe
 		return nil, err
 	}
 	in := &instance{
-		stdio: new(tail), image: memory.image, begin: memory.begin, hidden: c.hidden,
+		stdio: new(tail), image: memory.image, begin: memory.begin, hidden: c.hidden, unmetered: c.unmetered,
 		memory: memory, kernelMemory: new(guestMemory),
 		exports: make(map[string]api.Function),
 	}
@@ -77,12 +82,16 @@ func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMe
 // entered is called with the guest's module when a call has reached the guest and none of its code has run.
 func (in *instance) entered(ctx context.Context, mod api.Module) error {
 	if in.module == nil {
-		meter, err := newMeter(mod)
-		if err != nil {
-			return err
+		meter := &meter{fuel: noMeter{}}
+		if !in.unmetered {
+			var err error
+			if meter, err = newMeter(mod); err != nil {
+				return err
+			}
 		}
-		in.module, in.meter = mod, meter
+		in.module, in.meter, in.exchange = mod, meter, exchangeOf(mod)
 		if in.image != nil {
+			var err error
 			if in.globals, err = stateGlobals(mod, len(in.image.state)); err != nil {
 				return err
 			}
@@ -92,6 +101,9 @@ func (in *instance) entered(ctx context.Context, mod api.Module) error {
 	if !in.started {
 		in.started = true
 		in.meter.start(ctx, in.fuel)
+		if in.exchange.there() {
+			in.exchange.begin(in.input)
+		}
 	}
 	return nil
 }
@@ -133,6 +145,8 @@ func (in *instance) enter(ctx context.Context, export string, input []byte, boun
 	for len(input)%8 != 0 {
 		input = append(input, ' ')
 	}
+	in.input = input
+	defer func() { in.input = nil }()
 	if in.module != nil && in.kernel != nil {
 		return in.drive(ctx, export, input, bound)
 	}
@@ -146,6 +160,8 @@ func (in *instance) enter(ctx context.Context, export string, input []byte, boun
 		return nil, errors.New("host: the guest was never entered")
 	case in.module.IsClosed():
 		return nil, errors.New("host: the guest exited")
+	case in.exchange.there():
+		return in.output(bound)
 	case len(output) > bound:
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", errMalformed, len(output), bound)
 	}

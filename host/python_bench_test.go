@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"bytes"
 	"testing"
 
 	"github.com/postern-sandbox/postern/audit"
@@ -66,4 +67,80 @@ func benchmarkPython(b *testing.B, code string, times int) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*times), "µs/each")
+}
+
+// busySession is a session with a little state: modules, a thousand lists, a function.
+func busySession(b *testing.B, h *host.Host) *host.Session {
+	s := session(b, h)
+	exec(b, s, "import re, statistics\nd = {str(i): [i] for i in range(1000)}\ndef f(x): return x + 1")
+	return s
+}
+
+func BenchmarkPythonReset(b *testing.B) {
+	s := session(b, pythonHost(b))
+	for b.Loop() {
+		b.StopTimer()
+		exec(b, s, "x = [1, 2, 3]")
+		b.StartTimer()
+		if err := s.Reset(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPythonCheckpoint(b *testing.B) {
+	s := busySession(b, pythonHost(b))
+	for b.Loop() {
+		b.StopTimer()
+		exec(b, s, "d['0'].append(1)")
+		b.StartTimer()
+		if err := s.Checkpoint(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkPythonFork(b *testing.B) {
+	s := busySession(b, pythonHost(b))
+	for b.Loop() {
+		b.StopTimer()
+		exec(b, s, "d['0'].append(1)")
+		b.StartTimer()
+		other, err := s.Fork(b.Context())
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.StopTimer()
+		other.Close()
+		b.StartTimer()
+	}
+}
+
+func BenchmarkPythonSaveAndRestore(b *testing.B) {
+	h := pythonHost(b)
+	s := busySession(b, h)
+	var saved bytes.Buffer
+	b.Run("save", func(b *testing.B) {
+		for b.Loop() {
+			b.StopTimer()
+			exec(b, s, "d['0'].append(1)")
+			saved.Reset()
+			b.StartTimer()
+			if err := s.Save(&saved); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(float64(saved.Len()), "bytes")
+	})
+	b.Run("restore", func(b *testing.B) {
+		for b.Loop() {
+			other, err := h.Restore(b.Context(), bytes.NewReader(saved.Bytes()))
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.StopTimer()
+			other.Close()
+			b.StartTimer()
+		}
+	})
 }

@@ -68,10 +68,11 @@ func (s *Session) Save(w io.Writer) error {
 	if body == nil {
 		body = &delta{size: h.image.size, globals: h.image.state}
 	}
-	compressed, err := body.compress()
+	codec, err := h.codec()
 	if err != nil {
-		return fmt.Errorf("host: save: %w", err)
+		return err
 	}
+	compressed := codec.encoder.EncodeAll(body.plain(), nil)
 	header, err := encodeJSON(savedHeader{
 		Guest: h.guestDigest, Linked: h.linkedDigest, Policy: h.policy.Digest, Image: h.image.digest,
 		Session: s.id, Execs: s.number, Bytes: int64(len(compressed)),
@@ -134,7 +135,15 @@ func (h *Host) readSaved(r io.Reader) (*savedHeader, *delta, error) {
 	if !bytes.Equal(got[:], want) {
 		return nil, nil, fmt.Errorf("%w: it was changed: its digest is another", ErrNotSaved)
 	}
-	d, err := decompressDelta(compressed.Bytes(), most)
+	codec, err := h.codec()
+	if err != nil {
+		return nil, nil, err
+	}
+	plain, err := codec.decoder.DecodeAll(compressed.Bytes(), nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", ErrNotSaved, err)
+	}
+	d, err := readDelta(plain)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrNotSaved, err)
 	}
@@ -204,13 +213,27 @@ func isSessionID(id string) bool {
 	return true
 }
 
-// compress encodes the delta for a file.
-func (d *delta) compress() ([]byte, error) {
+// A codec compresses what is saved, for many sessions at once.
+type codec struct {
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
+}
+
+// newCodec makes a codec that does not decompress more than a delta can be.
+func (h *Host) newCodec() (*codec, error) {
 	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("host: compress sessions: %w", err)
 	}
-	defer encoder.Close()
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(uint64(h.savedBytes())))
+	if err != nil {
+		return nil, fmt.Errorf("host: decompress sessions: %w", err)
+	}
+	return &codec{encoder, decoder}, nil
+}
+
+// plain encodes the delta for a file, uncompressed.
+func (d *delta) plain() []byte {
 	plain := binary.LittleEndian.AppendUint64(make([]byte, 0, len(d.data)+4*len(d.pages)+8*len(d.globals)+16), d.size)
 	plain = binary.LittleEndian.AppendUint32(plain, uint32(len(d.globals)))
 	for _, g := range d.globals {
@@ -220,22 +243,13 @@ func (d *delta) compress() ([]byte, error) {
 	for _, p := range d.pages {
 		plain = binary.LittleEndian.AppendUint32(plain, p)
 	}
-	return encoder.EncodeAll(append(plain, d.data...), nil), nil
+	return append(plain, d.data...)
 }
 
 var errDelta = errors.New("its memory is not what it should be")
 
-// decompressDelta reads what compress wrote, if it is not larger than most. The delta's parts have yet to be checked.
-func decompressDelta(compressed []byte, most int64) (*delta, error) {
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(most)))
-	if err != nil {
-		return nil, err
-	}
-	defer decoder.Close()
-	plain, err := decoder.DecodeAll(compressed, nil)
-	if err != nil {
-		return nil, err
-	}
+// readDelta reads what plain wrote. The delta's parts have yet to be checked.
+func readDelta(plain []byte) (d *delta, err error) {
 	take := func(n uint64) []byte {
 		if err != nil || n > uint64(len(plain)) {
 			err = errDelta
@@ -246,7 +260,7 @@ func decompressDelta(compressed []byte, most int64) (*delta, error) {
 		return taken
 	}
 	number := func() uint64 { return uint64(binary.LittleEndian.Uint32(take(4))) }
-	d := &delta{size: binary.LittleEndian.Uint64(take(8))}
+	d = &delta{size: binary.LittleEndian.Uint64(take(8))}
 	globals := take(8 * number())
 	pages := take(4 * number())
 	if err != nil {

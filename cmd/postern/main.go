@@ -49,10 +49,12 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"run", "run Python under a policy", (*cli).run},
+		{"repl", "run Python interactively under a policy", (*cli).repl},
 		{"batch", "run many programs, each in a session of its own", (*cli).batch},
 		{"policy", "check policies without running anything", (*cli).policy},
 		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
 		{"imports", "list what a module imports, against a policy", (*cli).imports},
+		{"bench", "measure this machine", (*cli).bench},
 		{"version", "print versions and digests", (*cli).version},
 	}
 }

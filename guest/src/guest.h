@@ -55,9 +55,9 @@ PyObject *value_decode(const char *json, size_t length);
 // The same for a request: it and the objects in it are made of names and values, and are themselves no values.
 PyObject *request_decode(const char *json, size_t length);
 
-// transport.c: bytes through Extism's kernel memory.
+// transport.c: bytes to and from the host.
 char *transport_input(size_t *length); // malloc'd; NULL when out of memory
-void transport_output(const char *bytes, size_t length);
+void transport_output(buffer *output); // it may take the bytes away
 void transport_error(const char *message);
 void transport_begin(void); // forgets all handles: every Extism call frees all blocks
 // Sends a request to the granted function and gives its answer in a buffer that stays valid until the next request.

@@ -149,7 +149,7 @@ static int32_t serve(int (*run)(PyObject *, buffer *)) {
 	int failed = run(request, &result);
 	Py_DECREF(request);
 	if (!failed)
-		transport_output(result.data, result.length);
+		transport_output(&result);
 	buffer_free(&result);
 	return failed ? refuse() : 0;
 }
@@ -197,6 +197,10 @@ EXPORT(configure) {
 		return refuse();
 	Py_DECREF(done);
 	static const char answer[] = "{\"ok\":true,\"abi\":1,\"python\":\"" PY_VERSION "\"}";
-	transport_output(answer, sizeof answer - 1);
+	buffer output = {.limit = SIZE_MAX / 2};
+	if (buffer_put(&output, answer, sizeof answer - 1) < 0)
+		return refuse();
+	transport_output(&output);
+	buffer_free(&output);
 	return 0;
 }
