@@ -35,13 +35,18 @@ import "github.com/postern-sandbox/postern/link/internal/wasm"
 //
 // Both put the rare way behind the frequent one, which is then straight. An argument has not been changed where a
 // function's charge is made, and a loop begins again with the locals that it had: nothing else is alive in either place. A loop that takes
-// parameters from the stack has them there, though; it calls from within.
+// parameters from the stack has them there, though; it calls from within. So does a function of very many parameters, which would make
+// the module many times as long as it was.
+
+// manyParameters is how many a function may have that calls itself again.
+const manyParameters = 32
 
 // weaver meters one function.
 type weaver struct {
 	*meter
 	code []byte
-	// open are the blocks of the original that are open, and depth counts those that are open in the output.
+	// open are the blocks of the original that are open, and depth counts those that are open in the output. The function is
+	// the first of both.
 	open  []openBlock
 	depth uint32
 }
@@ -57,8 +62,12 @@ func (t *meter) function(f *wasm.Function, index uint32) []byte {
 	w := &weaver{meter: t, code: f.Code}
 	signature := t.m.Types[f.Type]
 	out := make(wasm.Code, 0, len(f.Code)+len(f.Code)/2+64)
+	if len(signature.Params) > manyParameters {
+		w.begin(1, false)
+		return wasm.Rewrite(t.ifRefuel(t.charge(out)), f.Code, woven, w.instruction)
+	}
 	out = out.Block(wasm.OpBlock).Typed(wasm.OpBlock, t.m.BlockType(signature.Results))
-	w.begin(2, false)
+	w.begin(3, false)
 	out = t.charge(out).Index(wasm.OpBrIf, 1)
 	out = wasm.Rewrite(out, f.Code, woven, w.instruction)
 	out = t.refuelAndGiveBack(out.Do(wasm.OpReturn).End())

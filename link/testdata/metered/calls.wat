@@ -36,6 +36,16 @@
   (func (export "many") (param $n i32) (result i32)
     (call $many (local.get $n) (i64.const 20) (f32.const 30) (f64.const 40) (v128.const i32x4 50 60 70 80)
       (ref.null func) (ref.null extern) (local.get $n)))
+  (func $crowd (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (block
+      (br_if 1 (i32.const 7) (i32.lt_s (local.get 39) (i32.const 4))) (drop)
+      (loop
+        (br_if 2 (local.get 3) (i32.lt_s (local.get 39) (i32.const 8))) (drop)
+        (local.set 39 (i32.sub (local.get 39) (i32.const 1)))
+        (br 0)))
+    (unreachable))
+  (func (export "crowd") (param $n i32) (result i32)
+    (call $crowd (i32.const 0) (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (i32.const 6) (i32.const 7) (i32.const 8) (i32.const 9) (i32.const 10) (i32.const 11) (i32.const 12) (i32.const 13) (i32.const 14) (i32.const 15) (i32.const 16) (i32.const 17) (i32.const 18) (i32.const 19) (i32.const 20) (i32.const 21) (i32.const 22) (i32.const 23) (i32.const 24) (i32.const 25) (i32.const 26) (i32.const 27) (i32.const 28) (i32.const 29) (i32.const 30) (i32.const 31) (i32.const 32) (i32.const 33) (i32.const 34) (i32.const 35) (i32.const 36) (i32.const 37) (i32.const 38) (local.get $n)))
   (func (export "nothing_comes_after") (param $n i32) (result i32)
     (if (i32.eqz (local.get $n)) (then (unreachable)))
     (i32.div_u (i32.const 100) (call_indirect (type $unary) (i32.const 2) (i32.sub (local.get $n) (i32.const 4))))))
