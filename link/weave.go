@@ -53,7 +53,7 @@ type weaver struct {
 
 // openBlock is a block of the original in the output.
 type openBlock struct {
-	depth uint32 // how many blocks are open within it
+	depth uint32 // how many blocks are open there, it included
 	loop  bool   // it is a loop with blocks around it
 }
 
