@@ -6,6 +6,7 @@ package capabilities
 import (
 	"context"
 
+	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -41,8 +42,9 @@ func (e Effects) String() string {
 type Spec struct {
 	// Family and Function name it, as "math" and "sqrt".
 	Family, Function string
-	// Signature is the parameter list in Python's syntax: "(x, /)", "(obj, *, indent=None)". Defaults are literals;
-	// "..." is a default that cannot be said, and the function then sees that the argument was not given.
+	// Signature is the parameter list in Python's syntax: "(x, /)", "(url: str, *, timeout: float = 5.0)". Defaults are literals;
+	// "..." is a default that cannot be said, and the function then sees that the argument was not given. Annotations are
+	// what conditions of policies are checked against, see ParseSignature; nobody converts or checks an argument by them.
 	Signature string
 	// Doc is one line, for tool listings.
 	Doc string
@@ -57,6 +59,12 @@ func (s Spec) Name() string { return s.Family + "." + s.Function }
 type Call struct {
 	Args   []any
 	Kwargs []values.Keyword
+
+	// Scope is the scope of the grant, for capabilities that bound by it what they do: sizes, times. The host sets it.
+	Scope policies.Scope
+	// Canonical is what the family's Decide made of the arguments, nil if it made nothing. Capabilities act on it, and
+	// not on the arguments again: what was decided and what is done must be the same.
+	Canonical any
 }
 
 // Capability is a named power. Its methods may be called by many goroutines at once.
@@ -93,5 +101,6 @@ func (f *function) Call(ctx context.Context, call *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	args.call = call
 	return f.fn(ctx, args)
 }

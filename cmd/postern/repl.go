@@ -36,7 +36,7 @@ runs, Ctrl-D ends. Code that had to be stopped by force never happened: the sess
 	}
 	// Ctrl-C is for the code, not for this program.
 	c.ctx = context.WithoutCancel(c.ctx)
-	h, err := c.newHost(*policyPath, "", log)
+	h, err := c.newHost(*policyPath, "", c.approver(), log)
 	if err != nil {
 		return c.fail(err)
 	}

@@ -372,8 +372,7 @@ func saveTo(path string, s *host.Session) error {
 // privateMemory asks the operating system what it costs to have many sessions that wait.
 func (m *measurer) privateMemory() (figures []Figure, err error) {
 	const key, doc = "session_private_kb", "private memory of a session that has run `1+1` and waits, in KiB, of 200"
-	before, ok := privateBytes()
-	if !ok {
+	if _, ok := privateBytes(); !ok {
 		return []Figure{figure(key, doc, nil)}, nil
 	}
 	m.say("memory of idle sessions")
@@ -382,7 +381,7 @@ func (m *measurer) privateMemory() (figures []Figure, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	before, _ = privateBytes()
+	before, _ := privateBytes()
 	sessions := 200
 	for range sessions {
 		s, err := h.NewSession(m.ctx)

@@ -184,7 +184,7 @@ class Family(types.ModuleType):
 
     def __getattr__(self, name):
         if name in self.__dict__.get("_withheld_names", ()):
-            return _withheld_function(self.__name__, name)
+            return _withheld_function(self._family, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __dir__(self):
@@ -215,6 +215,7 @@ def _withheld_function(family, name):
 def _make_family(description):
     name = description["name"]
     module = Family(name, description.get("doc", ""))
+    module._family = description.get("family", name)  # what the policy calls it
     module._withheld_names = frozenset(description.get("withheld", ()))
     names = []
     for constant, value in description.get("constants", {}).items():
