@@ -170,6 +170,12 @@ func (k *ScopeKey) readMap(c *checker, f field) map[string]string {
 			c.report(e.at, f.path+": a name must be printable and not empty", "")
 			continue
 		}
+		if k.CheckName != nil {
+			if message, hint := k.CheckName(e.name); message != "" {
+				c.report(e.at, f.path+": "+quote(e.name)+" "+message, hint)
+				continue
+			}
+		}
 		if text, ok := c.text(entry); ok && k.checkText(c, entry, e.value) {
 			m[e.name] = text
 			c.note(entry.path, e.value.at)

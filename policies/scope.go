@@ -66,6 +66,9 @@ type ScopeKey struct {
 	// bytes, and what to do. Nil, or an empty message, is nothing.
 	Check func(text string) (offset int, message, hint string)
 
+	// CheckName is Check for the name of an entry of a table.
+	CheckName func(name string) (message, hint string)
+
 	// Example is a value as it is written in a policy. It must be one that the
 	// parser accepts.
 	Example string

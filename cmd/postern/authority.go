@@ -5,6 +5,7 @@ import (
 
 	"github.com/postern-sandbox/postern"
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/capabilities/http"
 	"github.com/postern-sandbox/postern/capabilities/json"
 	"github.com/postern-sandbox/postern/capabilities/math"
 	"github.com/postern-sandbox/postern/capabilities/random"
@@ -14,7 +15,7 @@ import (
 
 // registry is all the authority that this program has to grant: what is not in this list, no policy can give.
 func registry() (*capabilities.Registry, error) {
-	return capabilities.NewRegistry(json.Family(), math.Family(), random.Family())
+	return capabilities.NewRegistry(http.Family(http.Config{}), json.Family(), math.Family(), random.Family())
 }
 
 // vocabulary is what a policy's names are checked against.

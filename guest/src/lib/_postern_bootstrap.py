@@ -231,10 +231,28 @@ def _make_family(description):
         made = _postern.function(
             function["index"], name, function["name"], function.get("signature", "(*args, **kwargs)"), function.get("doc", "")
         )
-        setattr(module, function["name"], made)
+        setattr(module, function["name"], _with_result(module._family, made))
         names.append(function["name"])
     module.__all__ = names
     return module
+
+
+_RESULTS = {"http": "_postern_http"}  # family → the module with the class of its results
+
+
+def _with_result(family, function):
+    """The function, with its dict made an object of the family's own class if there is one."""
+    if family not in _RESULTS:
+        return function
+    source = _real_import(_RESULTS[family])
+    _PLUMBING_FILES.add(source.__file__)
+
+    def call(*args, **kwargs):
+        return source.Result(function(*args, **kwargs))
+
+    call.__name__, call.__qualname__, call.__module__ = function.__name__, function.__qualname__, function.__module__
+    call.__doc__, call.__signature__ = function.__doc__, function.__signature__
+    return call
 
 
 def exception_of(family, answer):
@@ -382,7 +400,7 @@ def _plumbing(filename):
     return filename.startswith("<frozen ") or filename in _PLUMBING_FILES
 
 
-_PLUMBING_FILES = frozenset({__file__, postern.__file__})
+_PLUMBING_FILES = {__file__, postern.__file__}
 
 
 def _walk(trace, seen):
