@@ -11,6 +11,7 @@ import (
 	"crypto/x509"
 	"net"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -130,21 +131,23 @@ func scopes() []policies.ScopeKey {
 func checkURLPattern(text string) (offset int, message, hint string) {
 	scheme, _, ok := strings.Cut(text, "://")
 	if text != "**" && (!ok || scheme != "https" && scheme != "http") {
-		return 0, "requests are made by https and http alone", "write for example \"https://api.example.com/v1/**\""
+		return 0, strconv.Quote(text) + ": requests are made by https and http alone", "write for example \"https://api.example.com/v1/**\""
 	}
 	return 0, "", ""
 }
 
 func checkPrivate(text string) (offset int, message, hint string) {
 	if _, ok := parsePrivate(text); !ok {
-		return 0, "is neither an address nor a network", `write "10.1.2.3" or "10.1.2.0/24"`
+		return 0, strconv.Quote(text) + " is neither an address nor a network", `write "10.1.2.3" or "10.1.2.0/24"`
 	}
 	return 0, "", ""
 }
 
 // checkHeader checks a name in headers.
 func checkHeader(name string) (offset int, message, hint string) {
-	message, hint = headerMistake(name)
+	if message, hint = headerMistake(name); message != "" {
+		message = strconv.Quote(name) + " " + message
+	}
 	return 0, message, hint
 }
 

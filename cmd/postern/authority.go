@@ -8,6 +8,7 @@ import (
 	"github.com/postern-sandbox/postern/capabilities/http"
 	"github.com/postern-sandbox/postern/capabilities/json"
 	"github.com/postern-sandbox/postern/capabilities/math"
+	"github.com/postern-sandbox/postern/capabilities/process"
 	"github.com/postern-sandbox/postern/capabilities/random"
 	"github.com/postern-sandbox/postern/guest"
 	"github.com/postern-sandbox/postern/policies"
@@ -15,7 +16,7 @@ import (
 
 // registry is all the authority that this program has to grant: what is not in this list, no policy can give.
 func registry() (*capabilities.Registry, error) {
-	return capabilities.NewRegistry(http.Family(http.Config{}), json.Family(), math.Family(), random.Family())
+	return capabilities.NewRegistry(http.Family(http.Config{}), json.Family(), math.Family(), process.Family(), random.Family())
 }
 
 // vocabulary is what a policy's names are checked against.

@@ -231,20 +231,21 @@ def _make_family(description):
         made = _postern.function(
             function["index"], name, function["name"], function.get("signature", "(*args, **kwargs)"), function.get("doc", "")
         )
-        setattr(module, function["name"], _with_result(module._family, made))
+        setattr(module, function["name"], _with_result(module, made))
         names.append(function["name"])
     module.__all__ = names
     return module
 
 
-_RESULTS = {"http": "_postern_http"}  # family → the module with the class of its results
+_RESULTS = {"http": "_postern_http", "process": "_postern_process"}  # family → the module with the class of its results
 
 
-def _with_result(family, function):
+def _with_result(module, function):
     """The function, with its dict made an object of the family's own class if there is one."""
-    if family not in _RESULTS:
+    if module._family not in _RESULTS:
         return function
-    source = _real_import(_RESULTS[family])
+    source = _real_import(_RESULTS[module._family])
+    source.family = module
     _PLUMBING_FILES.add(source.__file__)
 
     def call(*args, **kwargs):

@@ -1,5 +1,7 @@
 """What http.get and its kin return."""
 
+family = None  # the module of the granted family, set by the bootstrap
+
 
 class Headers(dict):
     """The headers of a response. Names are in lower case; asking for one does not depend on case."""
@@ -83,15 +85,9 @@ class Result(dict):
         """Raise http.HTTPError for a status of 400 and above."""
         if self.ok:
             return self
-        error = _module().HTTPError(f"{self.status} for {self.url}")
+        error = family.HTTPError(f"{self.status} for {self.url}")
         error.response = self
         raise error
 
     def __repr__(self):
         return f"<Response {self.status} {self.url}>"
-
-
-def _module():
-    import _postern_bootstrap
-
-    return next(m for m in _postern_bootstrap._families.values() if m._family == "http")
