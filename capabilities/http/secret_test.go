@@ -151,6 +151,15 @@ func TestWhereSecretsGo(t *testing.T) {
 	c := caller{family.Config{Environment: environment}, all + `secrets = { Authorization = "env:TOKEN" }`}
 	_, err := c.call(t.Context(), t, "get", one.URL+"/a")
 	isDenied(t, err, "secrets", "must say for which URLs")
+	c.scope = all + `secrets = { X-Secret = "env:TOKEN for ` + one.URL + `/**" }`
+	c.scope = strings.Replace(c.scope, `["X-Token"]`, `["Range"]`, 1)
+	_, err = c.call(t.Context(), t, "get", one.URL+"/a", "headers", dict("range", "bytes=0-3"))
+	isDenied(t, err, "secrets", "Range cannot be set")
+	_, err = c.call(t.Context(), t, "get", other.URL+"/a?to="+url.QueryEscape(one.URL+"/b"), "headers", dict("range", "bytes=0-3"))
+	isDenied(t, err, "secrets", "a redirect leads there: the header Range cannot be set")
+	if _, err = c.call(t.Context(), t, "get", other.URL+"/a", "headers", dict("range", "bytes=0-3")); err != nil {
+		t.Error(err)
+	}
 	c.scope = all + `secrets = { X-Token = "env:TOKEN for ` + one.URL + `/**" }`
 	_, err = c.call(t.Context(), t, "get", one.URL+"/a", "headers", dict("x-token", "mine"))
 	isDenied(t, err, "secrets", "the host sets X-Token")
