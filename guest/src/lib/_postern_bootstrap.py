@@ -249,7 +249,9 @@ def _with_result(module, function):
     _PLUMBING_FILES.add(source.__file__)
 
     def call(*args, **kwargs):
-        return source.Result(function(*args, **kwargs))
+        answer = function(*args, **kwargs)
+        # An embedder may have a family of that name whose functions return something else.
+        return source.Result(answer) if type(answer) is dict and answer.keys() >= source.FIELDS else answer
 
     call.__name__, call.__qualname__, call.__module__ = function.__name__, function.__qualname__, function.__module__
     call.__doc__, call.__signature__ = function.__doc__, function.__signature__

@@ -1,6 +1,7 @@
 """What http.get and its kin return."""
 
 family = None  # the module of the granted family, set by the bootstrap
+FIELDS = {"status", "url", "headers"}  # of every answer
 
 
 class Headers(dict):
@@ -16,10 +17,10 @@ class Headers(dict):
         return super().__contains__(name.lower() if isinstance(name, str) else name)
 
 
-class Result(dict):
+class Response(dict):
     """A response: ``r.status``, ``r.url``, ``r.headers``, ``r.text`` or ``r.content`` (bytes), ``r.json()``, ``r.ok``.
 
-    It is a dict as well, ``r["status"]``, so that it can be returned and printed as one.
+    It is a dict as well, ``r["status"]``, so that it can be returned.
     """
 
     def __init__(self, values):
@@ -91,3 +92,6 @@ class Result(dict):
 
     def __repr__(self):
         return f"<Response {self.status} {self.url}>"
+
+
+Result = Response

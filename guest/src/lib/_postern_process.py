@@ -1,6 +1,7 @@
 """What process.run returns."""
 
 family = None  # the module of the granted family, set by the bootstrap
+FIELDS = {"command", "returncode", "stdout", "stderr"}  # of every answer
 
 
 class Result(dict):
