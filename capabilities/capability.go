@@ -88,7 +88,7 @@ type Capability interface {
 	// Spec describes the capability; it always gives the same.
 	Spec() Spec
 	// Call does the work. The result is any value that values.Append takes. An error that is a *PythonError becomes that
-	// exception in Python; any other is a fault of the host, of which Python sees no details. Call returns soon after ctx
+	// exception in Python, a *Denied is the denial of the call; any other is a fault of the host, of which Python sees no details. Call returns soon after ctx
 	// is done, with its error. It must not keep or change the arguments.
 	Call(ctx context.Context, call *Call) (any, error)
 }

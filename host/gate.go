@@ -229,6 +229,11 @@ func (h *Host) failed(ctx context.Context, g *granted, err error) outcome {
 		}
 		return outcome{answer: answer, class: raised.Type, detail: raised.Message}
 	}
+	var denied *capabilities.Denied
+	if errors.As(err, &denied) {
+		d := h.policy.Refuse(g.grant.Family, denied.Verdict)
+		return outcome{answer: appendDenied(g, h.policy.Name, d), class: "Denied", detail: d.Reason}
+	}
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), errCallTimeout) {
 		text := fmt.Sprintf("%s took longer than %v, the timeout of [%s]", g.name, g.grant.Timeout, g.grant.Rule())
 		return outcome{answer: appendError(nil, "TimeoutError", text), class: "TimeoutError", detail: text}

@@ -44,7 +44,7 @@ func TestHostPathsAreRelativeToTheirPolicy(t *testing.T) {
 		}
 	}
 	_, err = policies.Parse("p.toml", []byte(strings.Replace(src, "{a =", "{\"a/b\" =", 1)), files(nil))
-	if err == nil || !strings.Contains(err.Error(), `p.toml:7:10: grant.files.roots: "a/b": has a slash (leave it out)`) {
+	if err == nil || !strings.Contains(err.Error(), `p.toml:7:10: grant.files.roots: "a/b" has a slash (leave it out)`) {
 		t.Errorf("%v", err)
 	}
 }

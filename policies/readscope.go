@@ -173,7 +173,7 @@ func (k *ScopeKey) readMap(c *checker, f field) map[string]string {
 		}
 		if k.CheckName != nil {
 			if message, hint := k.CheckName(e.name); message != "" {
-				c.report(e.at, f.path+": "+quote(e.name)+": "+message, hint)
+				c.report(e.at, f.path+": "+quote(e.name)+" "+message, hint)
 				continue
 			}
 		}

@@ -88,7 +88,7 @@ func checkFolder(text string) (offset int, message, hint string) {
 // checkRoot refuses the names of roots that no path could have.
 func checkRoot(name string) (message, hint string) {
 	if canonical, err := clean(name); err != nil || canonical != name || strings.ContainsAny(name, "/*?") {
-		return "code cannot write such a name in a path", `write for example "data"`
+		return "is no name that code could write in a path", `write for example "data"`
 	}
 	return "", ""
 }

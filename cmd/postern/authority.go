@@ -14,10 +14,12 @@ import (
 	"github.com/postern-sandbox/postern/capabilities/clock"
 	"github.com/postern-sandbox/postern/capabilities/env"
 	"github.com/postern-sandbox/postern/capabilities/fs"
+	"github.com/postern-sandbox/postern/capabilities/http"
 	"github.com/postern-sandbox/postern/capabilities/json"
 	"github.com/postern-sandbox/postern/capabilities/kv"
 	"github.com/postern-sandbox/postern/capabilities/log"
 	"github.com/postern-sandbox/postern/capabilities/math"
+	"github.com/postern-sandbox/postern/capabilities/process"
 	"github.com/postern-sandbox/postern/capabilities/random"
 	"github.com/postern-sandbox/postern/guest"
 	"github.com/postern-sandbox/postern/policies"
@@ -29,10 +31,12 @@ func registry() (*capabilities.Registry, error) {
 		clock.Family(),
 		env.Family(),
 		fs.Family(),
+		http.Family(http.Config{}),
 		json.Family(),
 		kv.Family(),
 		log.Family(),
 		math.Family(),
+		process.Family(),
 		random.Family(),
 	)
 }

@@ -233,10 +233,31 @@ def _make_family(description):
         made = _postern.function(
             function["index"], name, function["name"], function.get("signature", "(*args, **kwargs)"), function.get("doc", "")
         )
-        setattr(module, function["name"], made)
+        setattr(module, function["name"], _with_result(module, made))
         names.append(function["name"])
     module.__all__ = names
     return module
+
+
+_RESULTS = {"http": "_postern_http", "process": "_postern_process"}  # family → the module with the class of its results
+
+
+def _with_result(module, function):
+    """The function, with its dict made an object of the family's own class if there is one."""
+    if module._family not in _RESULTS:
+        return function
+    source = _real_import(_RESULTS[module._family])
+    source.family = module
+    _PLUMBING_FILES.add(source.__file__)
+
+    def call(*args, **kwargs):
+        answer = function(*args, **kwargs)
+        # An embedder may have a family of that name whose functions return something else.
+        return source.Result(answer) if type(answer) is dict and answer.keys() >= source.FIELDS else answer
+
+    call.__name__, call.__qualname__, call.__module__ = function.__name__, function.__qualname__, function.__module__
+    call.__doc__, call.__signature__ = function.__doc__, function.__signature__
+    return call
 
 
 def exception_of(family, answer):
@@ -401,7 +422,7 @@ def _plumbing(filename):
     return filename.startswith("<frozen ") or filename in _PLUMBING_FILES
 
 
-_PLUMBING_FILES = frozenset({postern.__file__, *(__file__.replace("_bootstrap", part) for part in ("_bootstrap", "_files", "_clock"))})
+_PLUMBING_FILES = {postern.__file__, *(__file__.replace("_bootstrap", part) for part in ("_bootstrap", "_files", "_clock"))}
 
 
 def _walk(trace, seen):
