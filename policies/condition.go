@@ -1,15 +1,20 @@
 package policies
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/postern-sandbox/postern/values"
 )
 
 const (
@@ -19,6 +24,10 @@ const (
 	maxWhens = 1 << 16
 	// maxWhenCost is how many of CEL's units of cost a condition may take to be decided: some milliseconds.
 	maxWhenCost = 100_000
+	// maxWhenTime is how long that may take all the same: CEL counts a step that compares a number with a long text as a short one.
+	maxWhenTime = time.Second
+	// whenLook is after how many steps of a loop the time is looked at.
+	whenLook = 10
 	// maxWhenMistakes is how many mistakes of one condition are shown.
 	maxWhenMistakes = 5
 )
@@ -181,7 +190,7 @@ func (c *compiler) program(parsed *cel.Ast, params map[string]Parameter, key str
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
 		return nil, nil, fmt.Errorf("the condition is %s, not true or false", article(t.String()))
 	}
-	made, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxWhenCost))
+	made, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxWhenCost), cel.InterruptCheckFrequency(whenLook))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -406,7 +415,16 @@ func (c *Condition) holds(p *Policy, function string, call *Call, count int64) (
 	if program == nil {
 		return false, errors.New("it was not compiled for this function")
 	}
-	out, _, err := program.cel.Eval(&variables{policy: p.Name, function: function, call: call, count: count, params: program.params})
+	names := &variables{
+		policy: p.Name, function: function, call: call, count: count, params: program.params,
+		adapter: adapter{make(map[*values.Dict]ref.Val)},
+	}
+	if err := names.checkText(); err != nil {
+		return false, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxWhenTime)
+	defer cancel()
+	out, _, err := program.cel.ContextEval(ctx, names)
 	if err != nil {
 		var own *types.Err
 		if errors.As(err, &own) {
@@ -415,6 +433,9 @@ func (c *Condition) holds(p *Policy, function string, call *Call, count int64) (
 		message := celWords(err.Error())
 		if strings.Contains(message, "cost limit") {
 			message = "it takes more than " + printCount(maxWhenCost) + " steps to decide"
+		}
+		if ctx.Err() != nil {
+			message = "it takes longer than " + maxWhenTime.String() + " to decide"
 		}
 		return false, errors.New(printable(message))
 	}
