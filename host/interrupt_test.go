@@ -39,7 +39,7 @@ func TestRequestToStopIsNotKept(t *testing.T) {
 	s := session(t, open(t, host.Config{Policy: policy, Capabilities: registry, Audit: &stopAtOutcome{cancel}}))
 	exec(t, s, "import math\nx = 7")
 	// The time is over with the call. What follows, that the output is put into JSON, is C code that looks for no request.
-	if _, err := s.Exec(ctx, "print('x' * 300_000)\nmath.sqrt(4)", host.ExecOptions{}); !errors.Is(err, context.Canceled) {
+	if _, err := s.Exec(ctx, "print('x' * 3_000_000)\nmath.sqrt(4)", host.ExecOptions{}); !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v", err)
 	}
 	if s.Lost() {
