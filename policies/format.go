@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/pelletier/go-toml/v2"
 )
 
 // Format returns a policy in the one form in which policies are written. What it means is not
@@ -282,13 +280,11 @@ func keyName(raw string) string {
 	if !strings.HasPrefix(raw, `"`) && !strings.HasPrefix(raw, "'") {
 		return raw
 	}
-	var table map[string]int
-	if err := toml.Unmarshal([]byte(raw+" = 1"), &table); err == nil {
-		for name := range table {
-			return name
-		}
+	r := reader{doc: newDocument("", []byte(raw+" = 1")), report: func(int, string, string) {}}
+	if !r.read() || len(r.doc.root.entries) != 1 {
+		return raw
 	}
-	return raw
+	return r.doc.root.entries[0].name
 }
 
 func (s *scanner) peek() byte {
