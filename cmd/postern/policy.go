@@ -14,6 +14,7 @@ func policyVerbs() []verb {
 		{"check", "say what is wrong with policies", (*cli).policyCheck},
 		{"diff", "say what one policy permits and another does not", (*cli).policyDiff},
 		{"init", "write a policy to begin with", (*cli).policyInit},
+		{"learn", "run a program and write the smallest policy that permits what it tries", (*cli).policyLearn},
 		{"test", "ask a policy about calls and compare with what is expected", (*cli).policyTest},
 		{"fmt", "print policies in the one form in which they are written", (*cli).policyFmt},
 		{"explain", "say in words what a policy permits, or why a call is allowed or denied", (*cli).policyExplain},
