@@ -53,7 +53,7 @@ func (l *learner) grant(name string) string {
 		fmt.Fprintf(&b, "#   %s\n", visibleName(call.String()))
 	}
 	fmt.Fprintf(&b, "[grant.%s]\nfunctions = [%s]\n", name, quoted(functions))
-	scope, questions := l.scope(name)
+	scope, questions := l.scope(name, tried)
 	b.WriteString(scope)
 	if reads || writes {
 		fmt.Fprintf(&b, "calls = %d # as many as it made; more?\n", calls)
@@ -67,21 +67,21 @@ func (l *learner) grant(name string) string {
 
 // scope finds values of a family's own keys that permit what was tried, and no more: it asks the family about lists
 // of the very strings that the program gave. questions are comments with wider values, and what was not found.
-func (l *learner) scope(name string) (toml, questions string) {
+func (l *learner) scope(name string, tried []triedCall) (toml, questions string) {
 	family := l.vocab.Families[name]
 	if family.Decide == nil || len(family.Scopes) == 0 {
 		return "", ""
 	}
 	var calls []policies.ScopedCall
 	var shown []string
-	for _, t := range l.calls {
-		if bound, ok := l.bind(&t); t.family == name && ok {
+	for _, t := range tried {
+		if bound, ok := l.bind(&t); ok {
 			calls = append(calls, policies.ScopedCall{Function: t.function, Arguments: bound})
 			shown = append(shown, t.String())
 		}
 	}
 	s := &scopeSearch{family: family, lists: map[string][]string{}}
-	s.collect(l.calls, name)
+	s.collect(tried)
 	permitted := s.permitted(calls)
 	s.shrink(calls, permitted)
 	toml = s.toml()
@@ -122,12 +122,9 @@ type scopeSearch struct {
 }
 
 // collect puts into each list the strings of all calls that it takes.
-func (s *scopeSearch) collect(calls []triedCall, family string) {
+func (s *scopeSearch) collect(calls []triedCall) {
 	var texts []string
 	for _, t := range calls {
-		if t.family != family {
-			continue
-		}
 		for _, v := range t.written.Args {
 			texts = appendTexts(texts, v)
 		}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -71,10 +72,10 @@ with --force. What the program prints goes to stderr.`)
 	if err != nil {
 		return c.fail(err)
 	}
+	l.summary()
 	if err := c.putLearned(*output, text, *force, known); err != nil {
 		return c.fail(err)
 	}
-	l.summary()
 	return exitOK
 }
 
@@ -241,6 +242,10 @@ func (l *learner) run() error {
 		}
 	}
 	slices.Sort(l.imports)
+	all := slices.Clone(l.imports) // a module includes its submodules
+	l.imports = slices.DeleteFunc(l.imports, func(module string) bool {
+		return slices.ContainsFunc(all, func(parent string) bool { return strings.HasPrefix(module, parent+".") })
+	})
 	return nil
 }
 
@@ -351,7 +356,7 @@ func (l *learner) summary() {
 	case e == nil:
 	case l.denied != nil && e.Denied:
 		fmt.Fprintf(out, "postern: it ended at the denial of %s, so what comes after is not learned\n", visibleName(l.denied.String()))
-		l.cli.hintf("to go on, really grant it: --allow '%s'", visibleName(l.allowHint()))
+		l.cli.hintf("to go on, really grant it: %s", l.allowHint())
 	default:
 		where := ""
 		if e.Line != nil {
@@ -368,21 +373,30 @@ func times(n int) string {
 	return fmt.Sprintf("%d times", n)
 }
 
-// allowHint is the --allow that grants the denied call.
+// allowHint is the --allow that grants the denied call, to be pasted into a shell.
 func (l *learner) allowHint() string {
-	hint := l.denied.family + "." + l.denied.function
-	scope, _ := l.scope(l.denied.family)
-	if keys := strings.TrimSpace(scope); keys != "" {
-		hint += ": " + strings.ReplaceAll(keys, "\n", "; ")
+	name := l.denied.family + "." + l.denied.function
+	scope, _ := l.scope(l.denied.family, []triedCall{*l.denied})
+	if scope == "" {
+		return "--allow " + shellQuote(name)
 	}
-	return hint
+	var flags []string
+	for line := range strings.Lines(scope) {
+		flags = append(flags, "--allow "+shellQuote(name+": "+strings.TrimSpace(line)))
+	}
+	return strings.Join(flags, " ")
 }
 
-// defaultName is what a policy is called that was learned from a program.
+// shellQuote makes one word for a shell of what a program can have chosen.
+func shellQuote(text string) string {
+	return "'" + strings.ReplaceAll(visibleName(text), "'", `'\''`) + "'"
+}
+
+// policyName is what a policy is called that was learned from a program.
 func (p program) policyName() string {
-	name := strings.TrimSuffix(filepath.Base(p.name), filepath.Ext(p.name))
-	if strings.HasPrefix(p.name, "<") || name == "" {
+	name := strings.TrimSpace(visibleName(strings.TrimSuffix(filepath.Base(p.name), filepath.Ext(p.name))))
+	if strings.HasPrefix(p.name, "<") || name == "" || utf8.RuneCountInString(name) > 64 {
 		return "learned"
 	}
-	return strings.TrimSpace(visible(name))
+	return name
 }
