@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
@@ -38,8 +39,12 @@ type Condition struct {
 
 // A program is a condition compiled for functions of the same parameters.
 type program struct {
-	cel    cel.Program
+	cel    cel.Program // counts its cost, and gives up
 	params map[string]Parameter
+
+	// small is the condition for arguments that are small: it cannot cost more than is permitted, so nothing counts it. To
+	// count takes twice as long as to decide. Nil if it could cost too much even so.
+	small func() (cel.Program, error)
 }
 
 func readWhen(c *checker, f field, into *Grant) {
@@ -185,7 +190,11 @@ func (c *compiler) program(parsed *cel.Ast, params map[string]Parameter, key str
 	if err != nil {
 		return nil, nil, err
 	}
-	return &program{made, params}, nil, nil
+	p := &program{cel: made, params: params}
+	if cost, err := env.EstimateCost(checked, smallArguments{}); err == nil && cost.Max <= maxWhenCost {
+		p.small = sync.OnceValues(func() (cel.Program, error) { return env.Program(checked, cel.EvalOptions(cel.OptOptimize)) })
+	}
+	return p, nil, nil
 }
 
 func article(noun string) string {
@@ -406,7 +415,14 @@ func (c *Condition) holds(p *Policy, function string, call *Call, count int64) (
 	if program == nil {
 		return false, errors.New("it was not compiled for this function")
 	}
-	out, _, err := program.cel.Eval(&variables{policy: p.Name, function: function, call: call, count: count, params: program.params})
+	v := &variables{policy: p.Name, function: function, call: call, count: count, params: program.params}
+	evaluate := program.cel
+	if program.small != nil && v.areSmall() {
+		if small, err := program.small(); err == nil {
+			evaluate = small
+		}
+	}
+	out, _, err := evaluate.Eval(v)
 	if err != nil {
 		var own *types.Err
 		if errors.As(err, &own) {
