@@ -32,6 +32,14 @@ func (a Arguments) Canonical() any {
 	return a.call.Canonical
 }
 
+// Session gives the session that makes the call; see Call.
+func (a Arguments) Session() Session {
+	if a.call == nil {
+		return Session{}
+	}
+	return a.call.Session
+}
+
 // Lookup gives an argument, or its default, by the parameter's name: it implements policies.Arguments.
 func (a Arguments) Lookup(name string) (any, bool) {
 	i := a.signature.index(name)

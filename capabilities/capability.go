@@ -6,6 +6,8 @@ package capabilities
 import (
 	"context"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
@@ -65,6 +67,20 @@ type Call struct {
 	// Canonical is what the family's Decide made of the arguments, nil if it made nothing. Capabilities act on it, and
 	// not on the arguments again: what was decided and what is done must be the same.
 	Canonical any
+	// Session is that of the call. The host sets it.
+	Session Session
+}
+
+// Session is what a capability may know of the session that calls it. All of it is zero where there is none, as in a test.
+type Session struct {
+	// ID is that of the session in audit records.
+	ID string
+	// Policy is the policy that decided. It must not be changed.
+	Policy *policies.Policy
+	// Usage counts what the session has used, for quotas of the capability's own: see Usage.Spend. A session makes one call at a time.
+	Usage *policies.Usage
+	// Logger is the host's, for what an operator should see. Nil means none.
+	Logger hclog.Logger
 }
 
 // Capability is a named power. Its methods may be called by many goroutines at once.
@@ -72,7 +88,7 @@ type Capability interface {
 	// Spec describes the capability; it always gives the same.
 	Spec() Spec
 	// Call does the work. The result is any value that values.Append takes. An error that is a *PythonError becomes that
-	// exception in Python; any other is a fault of the host, of which Python sees no details. Call returns soon after ctx
+	// exception in Python, a *Denied is the denial of the call; any other is a fault of the host, of which Python sees no details. Call returns soon after ctx
 	// is done, with its error. It must not keep or change the arguments.
 	Call(ctx context.Context, call *Call) (any, error)
 }

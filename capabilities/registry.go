@@ -27,6 +27,8 @@ type Family struct {
 	// Decide says whether the scope of a grant permits a call. It depends on its parameters alone and may be called by many
 	// goroutines at once. Nil permits every call of a granted function.
 	Decide func(policies.ScopedCall) policies.Verdict
+	// Warning is what `postern policy check` says wherever the family is granted, as a clause; empty is nothing.
+	Warning string
 	// Capabilities are the functions that a policy may grant. Their Spec().Family is Name.
 	Capabilities []Capability
 }
@@ -99,7 +101,7 @@ func (r *Registry) Family(name string) (Family, bool) {
 func (r *Registry) Vocabulary() map[string]policies.Family {
 	families := make(map[string]policies.Family)
 	for _, f := range r.Families() {
-		described := policies.Family{Doc: f.Doc, Scopes: f.Scopes, Decide: f.Decide}
+		described := policies.Family{Doc: f.Doc, Scopes: f.Scopes, Decide: f.Decide, Warning: f.Warning}
 		for _, c := range f.Capabilities {
 			spec := c.Spec()
 			function := policies.Function{

@@ -55,11 +55,15 @@ func appendError(dst []byte, class, message string) []byte {
 
 func appendDenied(g *granted, policy string, d policies.Decision) []byte {
 	verb := "is denied"
-	if d.By == "" || d.By == "functions" {
+	if d.Rule == "" || d.By == "functions" {
 		verb = "is not granted"
 	}
 	message := fmt.Sprintf("%s %s by policy %q: %s", g.name, verb, policy, d.Reason)
-	if d.Rule != "" && d.By != "" && d.By != "functions" {
+	switch {
+	case d.Rule == "" || d.By == "functions":
+	case d.By == "":
+		message += fmt.Sprintf(" ([%s] at %v)", d.Rule, d.Position)
+	default:
 		message += fmt.Sprintf(" (%s of [%s] at %v)", d.By, d.Rule, d.Position)
 	}
 	if d.Hint != "" {

@@ -90,17 +90,21 @@ func (x *execution) pass(ctx context.Context, g *granted, request []byte, unread
 		return x.overLimit(g)
 	}
 	call, arguments, malformed := readCall(request, unread, h.bounds.request)
+	if h.config.Replay != nil {
+		return x.replay(g, arguments)
+	}
 	decision, approval, refusal := x.decide(ctx, g, call, arguments, malformed)
-	if err := x.recordDecision(g, arguments, decision, approval); err != nil {
+	if refusal == nil && !decision.Allow {
+		refusal = appendDenied(g, h.policy.Name, decision)
+	}
+	if err := x.recordDecision(g, call, arguments, decision, approval, refusal); err != nil {
 		return x.unrecorded(g, err)
 	}
-	switch {
-	case refusal != nil:
+	if refusal != nil {
 		return refusal
-	case !decision.Allow:
-		return appendDenied(g, h.policy.Name, decision)
 	}
 	call.Scope, call.Canonical = g.grant.Scope, decision.Canonical
+	call.Session = capabilities.Session{ID: x.session.id, Policy: h.policy, Usage: &x.session.usage, Logger: h.logger}
 	started := time.Now()
 	o := h.call(ctx, g, call)
 	o.duration = time.Since(started)
@@ -108,6 +112,15 @@ func (x *execution) pass(ctx context.Context, g *granted, request []byte, unread
 		return x.unrecorded(g, err)
 	}
 	return o.answer
+}
+
+// replay answers a call as it was answered before. Nothing is decided and nothing is called.
+func (x *execution) replay(g *granted, arguments []byte) []byte {
+	answer, err := x.session.host.config.Replay(x.session.id, x.session.number, int(x.calls), g.name, arguments)
+	if err != nil {
+		return appendError(nil, "RuntimeError", g.name+": not as recorded")
+	}
+	return answer
 }
 
 // decide asks the policy about a call, and a human if the policy wants that. refusal is the answer to a request that is no
@@ -216,6 +229,11 @@ func (h *Host) failed(ctx context.Context, g *granted, err error) outcome {
 		}
 		return outcome{answer: answer, class: raised.Type, detail: raised.Message}
 	}
+	var denied *capabilities.Denied
+	if errors.As(err, &denied) {
+		d := h.policy.Refuse(g.grant.Family, denied.Verdict)
+		return outcome{answer: appendDenied(g, h.policy.Name, d), class: "Denied", detail: d.Reason}
+	}
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), errCallTimeout) {
 		text := fmt.Sprintf("%s took longer than %v, the timeout of [%s]", g.name, g.grant.Timeout, g.grant.Rule())
 		return outcome{answer: appendError(nil, "TimeoutError", text), class: "TimeoutError", detail: text}
@@ -250,24 +268,51 @@ func fault(g *granted, err error) outcome {
 	}
 }
 
-func (x *execution) recordDecision(g *granted, arguments []byte, d policies.Decision, approval *audit.Approval) error {
+// recordDecision records what was decided, and the refusal that the guest gets, if it does.
+func (x *execution) recordDecision(g *granted, call *capabilities.Call, arguments []byte, d policies.Decision, approval *audit.Approval, refusal []byte) error {
+	var redacted []string
+	if call != nil && g.redaction != nil {
+		var err error
+		if arguments, redacted, err = g.redaction.arguments(call, x.session.host.bounds.request); err != nil {
+			return err
+		}
+		if redacted != nil && !d.Allow {
+			// The reason can quote what is redacted, and the refusal has the reason.
+			d.Reason, refusal = "[reason redacted]", nil
+		}
+	}
 	return x.journal.write(audit.Decision, func(r *audit.Record) {
-		r.Call, r.Capability, r.Effects = int(x.calls), g.name, g.capability.Spec().Effects.String()
+		r.Call, r.Capability, r.Effects = int(x.calls), g.name, g.effects
 		if arguments != nil {
 			r.ArgumentsDigest, r.Arguments = x.journal.content(arguments)
+			r.Redacted = redacted
 		}
 		r.Allow, r.Reason, r.Rule, r.Position = &d.Allow, d.Reason, d.Rule, d.Position.String()
-		r.Approval = approval
+		left := max(x.session.host.limits.HostCalls-x.calls, 0)
+		r.CallsLeft, r.Approval = &left, approval
+		r.Answer = x.journal.keep(refusal)
 	})
 }
 
 func (x *execution) recordOutcome(g *granted, o outcome) error {
+	var redacted []string
+	if g.redaction != nil {
+		var err error
+		if o, redacted, err = g.redaction.outcome(o, x.session.host.bounds.answer); err != nil {
+			return err
+		}
+	}
 	return x.journal.write(audit.Outcome, func(r *audit.Record) {
 		r.Call, r.Capability, r.Duration = int(x.calls), g.name, o.duration
-		r.Error, r.Detail = o.class, o.detail
+		r.Error, r.Redacted = o.class, redacted
+		if x.journal.full { // it may repeat arguments
+			r.Detail = o.detail
+		}
 		if o.result != nil {
 			r.ResultDigest, r.Result = x.journal.content(o.result)
 			r.ResultBytes = len(o.result)
+		} else {
+			r.Answer = x.journal.keep(o.answer)
 		}
 	})
 }
@@ -276,13 +321,14 @@ func (x *execution) recordOutcome(g *granted, o outcome) error {
 // otherwise fill the log, and exec_ended has the number of calls.
 func (x *execution) overLimit(g *granted) []byte {
 	limit := x.session.host.limits.HostCalls
+	refusal := must(values.AppendLimit(nil, "host_calls", x.session.host.figures("host_calls", Usage{HostCalls: x.calls}), kib))
 	if x.calls == limit+1 {
 		reason := fmt.Sprintf("limits.host_calls is %d", limit)
-		if err := x.recordDecision(g, nil, policies.Decision{Reason: reason, Rule: "limits.host_calls"}, nil); err != nil {
+		if err := x.recordDecision(g, nil, nil, policies.Decision{Reason: reason, Rule: "limits.host_calls"}, nil, refusal); err != nil {
 			return x.unrecorded(g, err)
 		}
 	}
-	return must(values.AppendLimit(nil, "host_calls", x.session.host.figures("host_calls", Usage{HostCalls: x.calls}), kib))
+	return refusal
 }
 
 // unrecorded refuses a call, or withholds its outcome, because the log did not take the record.

@@ -31,6 +31,8 @@ type granted struct {
 	function   string // "sqrt"
 	index      int    // in the linked module's order
 	capability capabilities.Capability
+	effects    string     // of the capability, as records say them
+	redaction  *redaction // nil if records keep everything
 	signature  *capabilities.Signature
 	grant      *policies.Grant
 }
@@ -68,7 +70,7 @@ func grantedFunctions(policy *policies.Policy, registry *capabilities.Registry) 
 			signature, _ := registry.Signature(name)
 			list = append(list, &granted{
 				symbol: symbol(grant.Family, function), name: name, function: function, capability: capability,
-				signature: signature, grant: grant,
+				signature: signature, grant: grant, effects: capability.Spec().Effects.String(),
 			})
 		}
 	}

@@ -45,6 +45,16 @@ type Config struct {
 	// names; that one is closed with the host.
 	Audit audit.Log
 
+	// Sinks are told of each record once the log has it: for traces, counters and the like. They cannot refuse one.
+	Sinks []audit.Sink
+
+	// Labels are in the record of each session's beginning: whatever tells the embedder's sessions apart.
+	Labels map[string]string
+
+	// Replay, if not nil, answers all host calls: nothing is decided, and no capability is called. Package audit/replay runs
+	// recorded sessions again with it.
+	Replay Replay
+
 	// Approver asks a human where the policy says approve. Nil means that there is nobody to ask: such calls are denied.
 	Approver Approver
 
@@ -58,6 +68,10 @@ type Config struct {
 	// Progress, if not nil, is called by New when a stage begins: "link", "check", "compile", "boot".
 	Progress func(stage string)
 }
+
+// Replay gives the answer, in JSON as docs/abi.md has it, to a call of a capability in a session of this host, whose ID is given: exec and call are numbers from 1. arguments are
+// those that a record would have, nil if the request was malformed. After an error the guest gets an exception.
+type Replay func(session string, exec, call int, capability string, arguments []byte) (answer []byte, err error)
 
 // Guest is a Python interpreter for the ABI of docs/abi.md, before linking.
 type Guest struct {
@@ -90,6 +104,7 @@ type Host struct {
 
 	audit     audit.Log
 	ownsAudit bool
+	versions  audit.Versions
 
 	files         fs.FS
 	configuration []byte
@@ -149,6 +164,9 @@ func (h *Host) prepare(ctx context.Context) error {
 	if h.functions, err = grantedFunctions(h.policy, h.config.Capabilities); err != nil {
 		return err
 	}
+	if err := redactions(h.policy, h.config.Capabilities, h.functions); err != nil {
+		return err
+	}
 	if err := h.identifyGuest(); err != nil {
 		return err
 	}
@@ -184,12 +202,13 @@ func (h *Host) prepare(ctx context.Context) error {
 		}
 	}
 	if h.audit = h.config.Audit; h.audit == nil {
-		if h.audit, err = openAudit(h.policy); err != nil {
+		if h.audit, err = h.openAudit(); err != nil {
 			return err
 		}
 		h.ownsAudit = true
 	}
-	h.audit = audit.Multi(h.audit, audit.NewLogger(h.logger))
+	h.versions = versions()
+	h.audit = audit.WithSinks(h.audit, append([]audit.Sink{audit.NewLogger(h.logger)}, h.config.Sinks...)...)
 	return nil
 }
 

@@ -65,7 +65,10 @@ type origin struct {
 func (h *Host) openSession(ctx context.Context, d *delta, from origin) (*Session, error) {
 	s := &Session{host: h, id: newID(), kept: d, current: true, number: from.number, usage: from.usage.Clone()}
 	s.journal = h.newJournal(s.id)
-	err := s.journal.write(audit.SessionOpened, func(r *audit.Record) { r.PolicyName, r.From = h.policy.Name, from.id })
+	err := s.journal.write(audit.SessionOpened, func(r *audit.Record) {
+		h.describe(r)
+		r.From = from.id
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -246,10 +249,11 @@ func (x *execution) recordEnd(result *Result, err error, restored bool) error {
 			return
 		case result.Error != nil:
 			r.Error, r.Limit = result.Error.Type, result.Error.Limit
-			if x.journal.full { // the code chooses the words, and may put data into them
+			if x.journal.words { // the code chooses them, and may put data into them
 				r.Detail = result.Error.Message
 			}
 		}
+		r.ValueDigest, r.StdoutDigest, r.StderrDigest = digestOf(result.Value), digestOf([]byte(result.Stdout)), digestOf([]byte(result.Stderr))
 		r.Usage = (*audit.Usage)(&result.Usage)
 		r.Duration = time.Duration(result.Usage.WallMS * float64(time.Millisecond))
 	})

@@ -93,6 +93,9 @@ func form(p *policies.Policy) string {
 	}
 	fmt.Fprintf(&b, "hash_seed %d\n", p.Python.HashSeed)
 	fmt.Fprintf(&b, "audit log=%q arguments=%q\n", p.Audit.Log, p.Audit.Arguments)
+	if a := p.Audit; a.Redact != nil || a.Durability != policies.DurabilityEffects || a.Rotate != 64<<20 || a.Key != "" {
+		fmt.Fprintf(&b, "audit redact=%q durability=%q rotate=%d key=%q\n", a.Redact, a.Durability, a.Rotate, a.Key)
+	}
 	for i := range p.Grants {
 		b.WriteString(grantForm(&p.Grants[i]))
 	}

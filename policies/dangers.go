@@ -14,6 +14,9 @@ func (c *checker) warnDangers(p *Policy) {
 		reads, writes := c.effects(g)
 		effects = effects || reads || len(writes) > 0
 		c.warnOpen(p, g)
+		if text := c.vocab.Families[g.Family].Warning; text != "" {
+			c.warnAt(p, g.Position, g.Rule()+": "+text, "")
+		}
 		if len(writes) > 0 && !g.asks() {
 			// Whoever writes down that nobody is asked, and why, has decided it.
 			at, said := p.Where(g.Rule() + ".approve")

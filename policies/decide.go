@@ -193,6 +193,12 @@ func (p *Policy) inScope(g *Grant, function string, call *Call, d *Decision) boo
 		}
 		return true
 	}
+	p.refuseScope(g, v, d)
+	return false
+}
+
+// refuseScope makes a decision the denial that a family's verdict is.
+func (p *Policy) refuseScope(g *Grant, v Verdict, d *Decision) {
 	reason, hint := v.Reason, ""
 	if reason == "" {
 		reason = "the scope does not permit it"
@@ -201,7 +207,18 @@ func (p *Policy) inScope(g *Grant, function string, call *Call, d *Decision) boo
 		hint = "permitted: " + bounded(v.Nearest)
 	}
 	p.refuse(g, d, v.Key, bounded(reason), hint)
-	return false
+}
+
+// Refuse returns the denial that a verdict is of the grant of a family: of what a capability finds out only when it acts,
+// as where a redirect leads.
+func (p *Policy) Refuse(family string, v Verdict) Decision {
+	g := p.Grant(family)
+	if g == nil {
+		return Decision{Reason: bounded(v.Reason)}
+	}
+	d := Decision{Rule: g.Rule()}
+	p.refuseScope(g, v, &d)
+	return d
 }
 
 // bounded makes a text that can hold what the guest chose fit for a message.

@@ -62,6 +62,9 @@ func (c *checker) base(p *Policy, line []string) *Policy {
 	if _, said := c.doc.root.table("audit").get("log"); !said {
 		p.Audit.Log = logFrom(p.File, base)
 	}
+	if key := base.Audit.Key; key != "" && !filepath.IsAbs(key) {
+		p.Audit.Key = relativeTo(p.File, filepath.Join(filepath.Dir(base.File), key))
+	}
 	c.positions = maps.Clone(base.positions)
 	return base
 }
@@ -72,14 +75,19 @@ func logFrom(file string, base *Policy) string {
 	if log == "" || log == LogNone || filepath.IsAbs(log) {
 		return log
 	}
-	log = filepath.Join(filepath.Dir(base.File), log)
-	if relative, err := filepath.Rel(filepath.Dir(file), log); err == nil {
-		log = relative
-	}
+	log = relativeTo(file, filepath.Join(filepath.Dir(base.File), log))
 	if log == LogNone {
 		return "./" + log
 	}
 	return log
+}
+
+// relativeTo is a path as a policy would name it, where that can be said.
+func relativeTo(file, path string) string {
+	if relative, err := filepath.Rel(filepath.Dir(file), path); err == nil {
+		return relative
+	}
+	return path
 }
 
 // drop removes what a policy has from its base and does not name: grants and tools

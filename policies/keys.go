@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 )
 
@@ -58,27 +57,6 @@ func place(offset int) string {
 		return " at its beginning"
 	}
 	return ""
-}
-
-func readLog(c *checker, f field, into *Audit) {
-	text, ok := c.text(f)
-	unprintable := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
-	switch {
-	case !ok:
-	case text == "":
-		c.complain(f, &complaint{f.value.at, "must not be empty", `write a folder, or "none" for no log`})
-	case len(text) > maxLog:
-		c.complain(f, &complaint{f.value.at, fmt.Sprintf("must not be longer than %d bytes", maxLog), ""})
-	case unprintable >= 0:
-		c.complain(f, &complaint{f.value.within(unprintable), "a folder cannot have " + character(text, unprintable), ""})
-	case text != LogNone && strings.EqualFold(text, LogNone):
-		c.complain(f, &complaint{
-			f.value.at, quote(text) + " is neither \"none\" nor clearly a folder",
-			fmt.Sprintf("write %q for no log, or %q", LogNone, "./"+text),
-		})
-	default:
-		into.Log = text
-	}
 }
 
 // The grammar of a package's name in Python's package index and of a version

@@ -1,6 +1,7 @@
 package policies
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -133,6 +134,14 @@ func (e *excess) audit() {
 	if e.a.Audit.Arguments == ArgumentsDigest && e.b.Audit.Arguments != ArgumentsDigest {
 		e.add(Difference{Subject: "audit.arguments", Text: "records hold the digests of arguments alone", Hint: `write "full", or leave it out`})
 	}
+	if durable(e.a.Audit.Durability) < durable(e.b.Audit.Durability) {
+		e.add(Difference{Subject: "audit.durability", Text: "a power failure can take more records", Hint: fmt.Sprintf("write %q, or leave it out", e.b.Audit.Durability)})
+	}
+}
+
+// durable orders the values of durability.
+func durable(durability string) int {
+	return slices.Index([]string{DurabilityBatch, DurabilityEffects, DurabilityAlways}, cmp.Or(durability, DurabilityEffects))
 }
 
 // grants compares the grants of a policy, or of a tool: then prefix is "tool.NAME.".

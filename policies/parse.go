@@ -32,8 +32,9 @@ func parse(filename string, src []byte, vocab Vocabulary, line []string) (*Polic
 		Digest: digest(c.doc.src),
 		Limits: DefaultLimits(),
 		Python: Python{Imports: vocab.defaultImports()},
-		Audit:  Audit{Arguments: ArgumentsFull},
+		Audit:  Audit{Arguments: ArgumentsFull, Durability: DurabilityEffects, Rotate: defaultRotate},
 		vocab:  vocab,
+		source: src,
 	}
 	if !c.isOtherVersion() {
 		p.Base = c.base(p, append(line, filename))

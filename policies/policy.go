@@ -1,5 +1,7 @@
 package policies
 
+import "bytes"
+
 // A Policy is what one policy file says, completely checked and with every
 // default filled in. It comes from [Parse] and is to be read, not changed.
 //
@@ -37,6 +39,7 @@ type Policy struct {
 	vocab     Vocabulary          // for the reasons of denials
 	positions map[string]Position // of the value of each key that was read
 	expiries  []expiry
+	source    []byte
 }
 
 // Where returns where the policy says what the key of a path is, "grant.math.calls",
@@ -48,6 +51,10 @@ func (p *Policy) Where(path string) (Position, bool) {
 
 // Vocabulary returns what the policy was parsed with.
 func (p *Policy) Vocabulary() Vocabulary { return p.vocab }
+
+// Source returns the text that was parsed, without those of the policies that it extends: see Base. It is nil
+// for a Policy that Parse did not make. The caller owns it.
+func (p *Policy) Source() []byte { return bytes.Clone(p.source) }
 
 // Python is the [python] table.
 type Python struct {
@@ -82,6 +89,24 @@ type Audit struct {
 
 	// Arguments is ArgumentsFull or ArgumentsDigest; empty means the former.
 	Arguments string
+
+	// Redact are paths of what records leave out, "http.get.headers.*": family,
+	// function, parameter or "return", and from there into the value. "*" stands
+	// for any one part.
+	Redact []string
+
+	// Durability is DurabilityEffects, DurabilityAlways or DurabilityBatch;
+	// empty means the first.
+	Durability string
+
+	// Rotate is the size in bytes at which a file of the log ends and the next
+	// begins; 0 means the default, 64 MiB.
+	Rotate int64
+
+	// Key is the file of the private key that signs the log's checkpoints, as
+	// written in the policy, relative as Log is. Empty means the one in the
+	// log's folder, if there is one.
+	Key string
 }
 
 // The values of [Audit] that have a meaning of their own.
@@ -89,4 +114,8 @@ const (
 	LogNone         = "none"   // no log; a folder of this name is "./none"
 	ArgumentsFull   = "full"   // records hold the arguments of each call
 	ArgumentsDigest = "digest" // records hold the SHA-256 of the arguments
+
+	DurabilityEffects = "effects" // on the disk before a call that changes the world
+	DurabilityAlways  = "always"  // each record on the disk
+	DurabilityBatch   = "batch"   // not waited for
 )

@@ -3,6 +3,7 @@ package policies
 import (
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"unicode"
@@ -110,7 +111,7 @@ func (k *ScopeKey) read(c *checker, f field, into *ScopeValue) bool {
 		into.Bool = f.value.text == "true"
 	case ScopeString:
 		if text, ok := c.text(f); ok && k.checkText(c, f, f.value) {
-			into.Text = text
+			into.Text = k.resolve(c, text)
 		}
 	case ScopeEnum:
 		into.Text = c.choice(f, k.Choices...)
@@ -136,7 +137,7 @@ func (k *ScopeKey) readList(c *checker, f field, into *ScopeValue) {
 		if p.text != "" {
 			into.Patterns = append(into.Patterns, p)
 		}
-		into.List = append(into.List, item.text)
+		into.List = append(into.List, k.resolve(c, item.text))
 		into.Positions = append(into.Positions, c.doc.position(item.at))
 	}
 }
@@ -170,12 +171,26 @@ func (k *ScopeKey) readMap(c *checker, f field) map[string]string {
 			c.report(e.at, f.path+": a name must be printable and not empty", "")
 			continue
 		}
+		if k.CheckName != nil {
+			if message, hint := k.CheckName(e.name); message != "" {
+				c.report(e.at, f.path+": "+quote(e.name)+" "+message, hint)
+				continue
+			}
+		}
 		if text, ok := c.text(entry); ok && k.checkText(c, entry, e.value) {
-			m[e.name] = text
+			m[e.name] = k.resolve(c, text)
 			c.note(entry.path, e.value.at)
 		}
 	}
 	return m
+}
+
+// resolve returns a string of the value as the value holds it.
+func (k *ScopeKey) resolve(c *checker, text string) string {
+	if !k.HostPath || text == "" || filepath.IsAbs(text) {
+		return text
+	}
+	return filepath.Join(filepath.Dir(c.doc.file), filepath.FromSlash(text))
 }
 
 func (k *ScopeKey) checkCount(c *checker, f field, n int) bool {

@@ -228,24 +228,3 @@ var pythonKeys = section[Python]{
 }
 
 const maxHashSeed = 1<<32 - 1
-
-var auditKeys = section[Audit]{
-	{
-		Key: Key{
-			Path: "log", Type: "a string", Default: "the user's state folder",
-			Doc:     `The folder of the audit log, relative to the policy file; "none" writes no log.`,
-			Example: `"audit"`,
-		},
-		read: readLog,
-	},
-	{
-		Key: Key{
-			Path: "arguments", Type: `"full" or "digest"`, Default: `"full"`, Choices: []string{ArgumentsFull, ArgumentsDigest},
-			Doc:     "Whether records hold the arguments of a call or only their SHA-256.",
-			Example: `"digest"`,
-		},
-		read: func(c *checker, f field, into *Audit) {
-			into.Arguments = c.choice(f, ArgumentsFull, ArgumentsDigest)
-		},
-	},
-}

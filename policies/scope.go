@@ -66,6 +66,15 @@ type ScopeKey struct {
 	// bytes, and what to do. Nil, or an empty message, is nothing.
 	Check func(text string) (offset int, message, hint string)
 
+	// CheckName says what is wrong with a name of a table, and what to do. Nil, or
+	// an empty message, is nothing.
+	CheckName func(name string) (message, hint string)
+
+	// HostPath says that the strings are paths of the host, relative to the folder
+	// of the policy file that they stand in. The value holds them joined with it,
+	// so that policies in different folders are compared by what they mean.
+	HostPath bool
+
 	// Example is a value as it is written in a policy. It must be one that the
 	// parser accepts.
 	Example string

@@ -20,6 +20,10 @@ type Usage struct {
 	// Calls counts the allowed calls of each grant, by its family.
 	Calls map[string]int64 `json:"calls,omitempty"`
 
+	// Spent is what capabilities have counted against quotas of their own, by
+	// what they call them: "fs.max_total".
+	Spent map[string]int64 `json:"spent,omitempty"`
+
 	// Answers are those that hold for the rest of the session, by capability:
 	// "http.get". True is yes.
 	Answers map[string]bool `json:"answers,omitempty"`
@@ -27,7 +31,7 @@ type Usage struct {
 
 // Clone returns a copy that shares nothing with the original.
 func (u Usage) Clone() Usage {
-	return Usage{Calls: maps.Clone(u.Calls), Answers: maps.Clone(u.Answers)}
+	return Usage{Calls: maps.Clone(u.Calls), Spent: maps.Clone(u.Spent), Answers: maps.Clone(u.Answers)}
 }
 
 // UnmarshalJSON reads what was encoded. A count below zero, which would be a larger quota,
@@ -45,11 +49,32 @@ func (u *Usage) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("policies: usage: %d calls of %q", n, family)
 		}
 	}
-	if len(read.Calls) > maxValues || len(read.Answers) > maxValues {
+	for quota, n := range read.Spent {
+		if n < 0 {
+			return fmt.Errorf("policies: usage: %d of %q", n, quota)
+		}
+	}
+	if len(read.Calls) > maxValues || len(read.Spent) > maxValues || len(read.Answers) > maxValues {
 		return errors.New("policies: usage: too large")
 	}
 	*u = Usage(read)
 	return nil
+}
+
+// Spend counts n, which is not negative, against a quota of which there is most in a session, and
+// reports whether that much was left; if not, it counts nothing. A nil Usage has used nothing and counts nothing.
+func (u *Usage) Spend(quota string, n, most int64) bool {
+	if u == nil {
+		return 0 <= n && n <= most
+	}
+	if n < 0 || n > most-u.Spent[quota] {
+		return false
+	}
+	if u.Spent == nil {
+		u.Spent = map[string]int64{}
+	}
+	u.Spent[quota] += n
+	return true
 }
 
 func (u *Usage) calls(family string) int64 {

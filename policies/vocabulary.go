@@ -47,6 +47,10 @@ type Family struct {
 	// its parameters alone: no file, no network, no clock. Nil permits all that
 	// is granted. It may be called by many goroutines at once.
 	Decide func(ScopedCall) Verdict
+
+	// Warning is what to warn of wherever the family is granted, as a clause: "programs run outside of the sandbox". Empty is
+	// nothing.
+	Warning string
 }
 
 // A Function is one function of a family.

@@ -13,9 +13,6 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
-// exitDiffers is the exit code of commands that compare, when there is a difference or a test fails.
-const exitDiffers = 1
-
 const fmtUsage = "policy fmt [-d | -l | -w] FILE..."
 
 func (c *cli) policyFmt(args []string) int {

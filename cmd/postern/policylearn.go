@@ -347,7 +347,7 @@ func (l *learner) summary() {
 	if err := writeUntrusted(out, l.result.Stdout+l.result.Stderr); err != nil {
 		return
 	}
-	fmt.Fprintf(out, "postern: ran %s %s; it needs %s and %s\n", visibleName(l.program.name), times(l.runs), plural(len(l.imports), "module"), plural(functions, "function"))
+	fmt.Fprintf(out, "postern: ran %s %s; it needs %s and %s\n", visibleName(l.program.name), times(l.runs), plural(int64(len(l.imports)), "module", "modules"), plural(int64(functions), "function", "functions"))
 	for _, what := range l.missing {
 		fmt.Fprintf(out, "postern: it wanted what there is not: %s\n", visibleName(what))
 	}

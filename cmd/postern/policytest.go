@@ -187,17 +187,10 @@ func (c *cli) printTests(t testedPolicy, report *policies.Report, verbose bool) 
 	case n == 0:
 		fmt.Fprintf(&b, "ok    %s  [no tests to run]\n", t.Policy)
 	case failed > 0:
-		fmt.Fprintf(&b, "FAIL  %s  %d of %s failed; %s\n", t.Policy, failed, plural(n, "test"), coverage)
+		fmt.Fprintf(&b, "FAIL  %s  %d of %s failed; %s\n", t.Policy, failed, plural(int64(n), "test", "tests"), coverage)
 	default:
-		fmt.Fprintf(&b, "ok    %s  %s; %s\n", t.Policy, plural(n, "test"), coverage)
+		fmt.Fprintf(&b, "ok    %s  %s; %s\n", t.Policy, plural(int64(n), "test", "tests"), coverage)
 	}
 	_, err := fmt.Fprint(c.stdout, visible(b.String()))
 	return err
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

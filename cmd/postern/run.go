@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -131,6 +132,10 @@ func (c *cli) newHost(policyPath, linkedPath string, approver host.Approver, log
 		return nil, usageError("`postern policy check` finds it right; another version of postern may run it", "%w", err)
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
+	case errors.Is(err, host.ErrRedact):
+		return nil, usageError("redact in [audit] is about the parameters of functions, or \"return\"", "%s: %w", policy.File, err)
+	case errors.Is(err, audit.ErrDamaged):
+		return nil, &failure{err: err, code: exitInternal, hint: "`postern audit verify` says what is wrong; a log begins anew when its folder is moved away"}
 	case errors.Is(err, host.ErrAudit):
 		return nil, &failure{err: err, code: exitInternal, hint: "name a folder that can be written as log in [audit], or `log = \"none\"` to keep no log"}
 	}
