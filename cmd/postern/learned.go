@@ -80,10 +80,11 @@ func (l *learner) scope(name string, tried []triedCall) (toml, questions string)
 			shown = append(shown, t.String())
 		}
 	}
-	s := &scopeSearch{family: family, lists: map[string][]string{}}
+	s := &scopeSearch{family: family, given: l.given(name), lists: map[string][]string{}}
 	s.collect(tried)
 	permitted := s.permitted(calls)
 	s.shrink(calls, permitted)
+	permitted = s.takeGiven(calls, permitted)
 	toml = s.toml()
 	var b strings.Builder
 	for i, ok := range permitted {
@@ -93,7 +94,7 @@ func (l *learner) scope(name string, tried []triedCall) (toml, questions string)
 	}
 	for i := range family.Scopes {
 		k := &family.Scopes[i]
-		if _, listed := s.lists[k.Name]; !listed && k.Required != "" {
+		if s.lists[k.Name] == nil && !s.whole[k.Name] && k.Required != "" && (s.given[k.Name] == "" || isList(k.Type)) {
 			fmt.Fprintf(&b, "# %s is an example. %s\n", k.Name, k.Doc)
 		}
 		if k.Type == policies.ScopeURLs {
@@ -118,7 +119,9 @@ func (l *learner) bind(t *triedCall) (policies.Arguments, bool) {
 // A scopeSearch looks for the smallest lists of a family's keys.
 type scopeSearch struct {
 	family policies.Family
+	given  map[string]string   // values of other keys, in TOML
 	lists  map[string][]string // of the keys that are lists
+	whole  map[string]bool     // lists that are what was given
 }
 
 // collect puts into each list the strings of all calls that it takes.
@@ -134,7 +137,7 @@ func (s *scopeSearch) collect(calls []triedCall) {
 	}
 	for i := range s.family.Scopes {
 		k := &s.family.Scopes[i]
-		if k.Type != policies.ScopeStrings && k.Type != policies.ScopePaths && k.Type != policies.ScopeURLs {
+		if !isList(k.Type) {
 			continue
 		}
 		for _, text := range texts {
@@ -145,12 +148,16 @@ func (s *scopeSearch) collect(calls []triedCall) {
 					continue // it would be a pattern, and permit more than was tried
 				}
 			}
-			one := &scopeSearch{family: s.family, lists: map[string][]string{k.Name: {text}}}
+			one := &scopeSearch{family: s.family, given: s.given, lists: map[string][]string{k.Name: {text}}}
 			if _, err := policies.ParseScope(s.family.Scopes, one.toml()); err == nil && !slices.Contains(s.lists[k.Name], text) {
 				s.lists[k.Name] = append(s.lists[k.Name], text)
 			}
 		}
 	}
+}
+
+func isList(t policies.ScopeType) bool {
+	return t == policies.ScopeStrings || t == policies.ScopePaths || t == policies.ScopeURLs
 }
 
 // appendTexts adds a string, or those in a list or dict.
@@ -173,14 +180,18 @@ func appendTexts(texts []string, v any) []string {
 	return texts
 }
 
-// toml writes the keys. Those that are needed and no lists have the family's example.
+// toml writes the keys. Those that are no lists have what was given or, if they are needed, the family's example.
 func (s *scopeSearch) toml() string {
 	var b strings.Builder
 	for i := range s.family.Scopes {
 		k := &s.family.Scopes[i]
 		switch list := s.lists[k.Name]; {
+		case s.whole[k.Name]:
+			fmt.Fprintf(&b, "%s = %s\n", k.Name, s.given[k.Name])
 		case len(list) > 0:
 			fmt.Fprintf(&b, "%s = [%s]\n", k.Name, quoted(list))
+		case s.given[k.Name] != "" && !isList(k.Type):
+			fmt.Fprintf(&b, "%s = %s\n", k.Name, s.given[k.Name])
 		case k.Required != "":
 			fmt.Fprintf(&b, "%s = %s\n", k.Name, k.Example)
 		}
@@ -228,6 +239,33 @@ func (s *scopeSearch) shrink(calls []policies.ScopedCall, permitted []bool) {
 		}
 		s.lists[name] = kept
 	}
+}
+
+// takeGiven takes over the lists that were given with --allow where what was found does not permit a call that they permit.
+func (s *scopeSearch) takeGiven(calls []policies.ScopedCall, permitted []bool) []bool {
+	s.whole = map[string]bool{}
+	for i := range s.family.Scopes {
+		k := &s.family.Scopes[i]
+		if !slices.Contains(permitted, false) || s.given[k.Name] == "" || !isList(k.Type) {
+			continue
+		}
+		s.whole[k.Name] = true
+		if better := s.permitted(calls); count(better) > count(permitted) {
+			permitted = better
+		} else {
+			delete(s.whole, k.Name)
+		}
+	}
+	return permitted
+}
+
+func count(answers []bool) (n int) {
+	for _, yes := range answers {
+		if yes {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *scopeSearch) required(name string) bool {

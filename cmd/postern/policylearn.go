@@ -61,7 +61,7 @@ with --force. What the program prints goes to stderr.`)
 	if err != nil {
 		return c.fail(err)
 	}
-	l := &learner{cli: c, program: program, registry: known, vocab: vocab, functions: map[string]map[string]int{}}
+	l := &learner{cli: c, program: program, folder: filepath.Dir(*output), registry: known, vocab: vocab, functions: map[string]map[string]int{}}
 	if err := l.allow(allow); err != nil {
 		return c.fail(err)
 	}
@@ -110,6 +110,7 @@ func (c *cli) putLearned(output string, text []byte, force bool, known *capabili
 type learner struct {
 	cli      *cli
 	program  program
+	folder   string // of the policy, which paths in it are relative to
 	registry *capabilities.Registry
 	vocab    policies.Vocabulary
 
@@ -202,7 +203,7 @@ func (l *learner) trial() (*policies.Policy, error) {
 			}
 		}
 	}
-	p, err := policies.Parse("(learning)", []byte(b.String()), l.vocab)
+	p, err := policies.Parse(filepath.Join(l.folder, "(learning)"), []byte(b.String()), l.vocab)
 	if err != nil && len(l.terms)+len(l.allowed) > 0 {
 		var mistakes policies.Errors
 		if errors.As(err, &mistakes) {
@@ -210,6 +211,17 @@ func (l *learner) trial() (*policies.Policy, error) {
 		}
 	}
 	return p, err
+}
+
+// given are the keys of a family's grant as they were written with --allow.
+func (l *learner) given(family string) map[string]string {
+	keys := map[string]string{}
+	for line := range strings.Lines(l.terms[family]) {
+		if key, value, ok := strings.Cut(line, "="); ok {
+			keys[strings.TrimSpace(key)] = strings.TrimSpace(value)
+		}
+	}
+	return keys
 }
 
 func quoted(names []string) string {
