@@ -134,8 +134,6 @@ func explainScope(v ScopeValue) ExplainedTerm {
 	t := ExplainedTerm{Key: v.Key.Name, Text: v.Key.Name + " = " + v.String(), Value: v.String()}
 	if v.Position.Line > 0 {
 		t.Position = v.Position.String()
-	} else {
-		t.Text += ", the default"
 	}
 	if (v.Key.Type.isList() || v.Key.Type == ScopeMap) && len(v.List)+len(v.Map) == 0 {
 		t.Text = v.Key.Name + " permits none"
@@ -243,6 +241,8 @@ func (p *Policy) summary(now time.Time) []string {
 		s = append(s, "Calls leave no record.")
 	case p.Audit.Arguments == ArgumentsDigest:
 		s = append(s, "Every call is recorded, with digests of its arguments.")
+	case len(p.Audit.Redact) > 0:
+		s = append(s, "Every call is recorded, with its arguments except "+some(p.Audit.Redact)+".")
 	default:
 		s = append(s, "Every call is recorded, with its arguments.")
 	}

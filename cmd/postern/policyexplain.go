@@ -183,14 +183,16 @@ func (c *cli) printExplanation(e *policies.Explanation) error {
 	}
 	for _, g := range append(slices.Clone(e.Grants), e.Tools...) {
 		fmt.Fprintln(out)
-		printGrant(out, &g)
+		if err := printGrant(out, &g, e.File); err != nil {
+			return err
+		}
 	}
 	fmt.Fprintln(out, "\nLIMITS of one run")
 	table := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
 	for _, l := range e.Limits {
-		where := "the default"
+		where := "default"
 		if l.Position != "" {
-			where = l.Position
+			where = strings.TrimPrefix(l.Position, e.File+":")
 			if l.Value != l.Default {
 				where += " (default " + l.Default + ")"
 			}
@@ -207,7 +209,7 @@ func (c *cli) printExplanation(e *policies.Explanation) error {
 }
 
 // printGrant prints a grant as a table: its functions by their effects, then its terms with their places.
-func printGrant(out io.Writer, g *policies.ExplainedGrant) {
+func printGrant(out io.Writer, g *policies.ExplainedGrant, file string) error {
 	fmt.Fprintf(out, "%s  %s\n", g.Rule, g.Position)
 	for _, effects := range []string{"pure", "reads", "writes", "reads and writes"} {
 		var names []string
@@ -220,11 +222,20 @@ func printGrant(out io.Writer, g *policies.ExplainedGrant) {
 			fmt.Fprintf(out, "  %s\n%s\n", effects, wrap(strings.Join(names, ", "), 100, "    "))
 		}
 	}
+	return printTerms(out, g.Terms, file, "  ")
+}
+
+// printTerms prints each term behind its place, of which the file is left out where it is the policy's own.
+func printTerms(out io.Writer, terms []policies.ExplainedTerm, file, indent string) error {
 	table := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
-	for _, t := range g.Terms {
-		fmt.Fprintf(table, "  %s\t%s\n", t.Text, t.Position)
+	for _, t := range terms {
+		where := "default"
+		if t.Position != "" {
+			where = strings.TrimPrefix(t.Position, file+":")
+		}
+		fmt.Fprintf(table, "%s%s\t%s\n", indent, where, t.Text)
 	}
-	table.Flush()
+	return table.Flush()
 }
 
 // printCall prints the decision, and with it all terms of the grant: a call that is allowed now may not be the next time.
@@ -258,11 +269,7 @@ func (c *cli) printCall(e *explainedCall) error {
 		return nil
 	}
 	fmt.Fprintln(c.stdout, "  terms")
-	table := tabwriter.NewWriter(c.stdout, 2, 0, 2, ' ', 0)
-	for _, t := range e.Grant.Terms {
-		fmt.Fprintf(table, "    %s\t%s\n", t.Text, t.Position)
-	}
-	return table.Flush()
+	return printTerms(c.stdout, e.Grant.Terms, e.at, "    ")
 }
 
 // wrap breaks a text at blanks into lines of at most so many characters, each begun with the indent.
