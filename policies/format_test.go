@@ -159,20 +159,3 @@ func TestFormatOfShuffledPolicies(t *testing.T) {
 		checkFormat(t, []byte(strings.ReplaceAll(b.String(), "\n", "\r\n")))
 	}
 }
-
-func TestTheRepositorysPoliciesAreInForm(t *testing.T) {
-	files, err := filepath.Glob("../examples/*/policy.toml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no examples: %v", err)
-	}
-	vocab := world(t)
-	for _, file := range append(files, "../policy.toml") {
-		src, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if out, err := policies.Format(file, src, vocab); err != nil || string(out) != string(src) {
-			t.Errorf("%s: postern policy fmt -w %s: %v", file, file, err)
-		}
-	}
-}
