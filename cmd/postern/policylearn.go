@@ -61,7 +61,7 @@ with --force. What the program prints goes to stderr.`)
 	if err != nil {
 		return c.fail(err)
 	}
-	l := &learner{cli: c, program: program, folder: filepath.Dir(*output), registry: known, vocab: vocab, functions: map[string]map[string]int{}}
+	l := &learner{cli: c, program: program, folder: filepath.Dir(*output), registry: known, vocab: vocab, functions: map[string]map[string]int{}, wanted: map[string]bool{}}
 	if err := l.allow(allow); err != nil {
 		return c.fail(err)
 	}
@@ -118,6 +118,7 @@ type learner struct {
 	terms   map[string]string // TOML for the grants of families, as given with --allow
 
 	imports   []string                  // that the program needs
+	wanted    map[string]bool           // stand-ins that it imports by their names
 	functions map[string]map[string]int // calls by family and function
 	calls     []triedCall               // of functions with effects, each once
 	missing   []string                  // what it wanted and this program does not have
@@ -136,6 +137,10 @@ type triedCall struct {
 func (t *triedCall) String() string {
 	return fmt.Sprintf("%s.%s(%s)", t.family, t.function, t.written)
 }
+
+// standIns are families that take the place of what the guest has by itself, a virtual clock and randomness that repeats. A program
+// that only asks for the time needs no grant, and would not get on if it were granted and denied.
+var standIns = []string{"clock", "random"}
 
 // maxTriedCalls bounds what is remembered of a program that calls in a loop.
 const maxTriedCalls = 100
@@ -188,8 +193,8 @@ func (l *learner) trial() (*policies.Policy, error) {
 				may = append(may, f.Name)
 			}
 		}
-		if slices.Contains(policies.DefaultImports(), name) && !anyAllowed || len(granted) == 0 {
-			continue // the standard library's module of that name is what programs mean
+		if slices.Contains(standIns, name) && !anyAllowed && !l.wanted[name] || len(granted) == 0 {
+			continue
 		}
 		fmt.Fprintf(&b, "[grant.%s]\nfunctions = [%s]\n%s", name, quoted(granted), l.terms[name])
 		if len(may) < len(granted) {
@@ -239,17 +244,17 @@ func (l *learner) run() error {
 		if err != nil {
 			return err
 		}
-		before := len(l.imports)
+		before := len(l.imports) + len(l.wanted)
 		if err := l.once(p); err != nil {
 			return err
 		}
-		if len(l.imports) == before || l.effects {
+		if len(l.imports)+len(l.wanted) == before || l.effects {
 			break
 		}
 	}
 	// A module whose constants alone are used leaves no call.
 	for name := range l.vocab.Families {
-		if l.functions[name] == nil && !slices.Contains(l.imports, name) && imported(l.program.code, name) && !slices.Contains(policies.DefaultImports(), name) {
+		if l.functions[name] == nil && !slices.Contains(l.imports, name) && imported(l.program.code, name) {
 			l.functions[name] = map[string]int{}
 		}
 	}
@@ -298,6 +303,8 @@ func (l *learner) withheld(w host.Withheld) {
 		if !slices.Contains(l.imports, w.Name) {
 			l.imports = append(l.imports, w.Name)
 		}
+	case w.Kind == "import" && slices.Contains(standIns, w.Name):
+		l.wanted[w.Name] = true
 	case !slices.Contains(l.missing, w.Kind+" "+w.Name):
 		l.missing = append(l.missing, w.Kind+" "+w.Name)
 	}
