@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode/utf8"
 
@@ -47,8 +48,12 @@ type Condition struct {
 
 // A program is a condition compiled for functions of the same parameters.
 type program struct {
-	cel    cel.Program
+	cel    cel.Program // counts its cost, and gives up
 	params map[string]Parameter
+
+	// small is the condition for arguments that are small: it cannot cost more than is permitted, so nothing counts it. To
+	// count takes twice as long as to decide. Nil if it could cost too much even so.
+	small func() (cel.Program, error)
 }
 
 func readWhen(c *checker, f field, into *Grant) {
@@ -194,7 +199,11 @@ func (c *compiler) program(parsed *cel.Ast, params map[string]Parameter, key str
 	if err != nil {
 		return nil, nil, err
 	}
-	return &program{made, params}, nil, nil
+	p := &program{cel: made, params: params}
+	if cost, err := env.EstimateCost(checked, smallArguments{}); err == nil && cost.Max <= maxWhenCost {
+		p.small = sync.OnceValues(func() (cel.Program, error) { return env.Program(checked, cel.EvalOptions(cel.OptOptimize)) })
+	}
+	return p, nil, nil
 }
 
 func article(noun string) string {
@@ -407,7 +416,28 @@ func offsetOf(text string, line, column int) int {
 	return at
 }
 
-var errNotBoolean = errors.New("it is neither true nor false")
+var (
+	errNotBoolean = errors.New("it is neither true nor false")
+	errWhenTime   = fmt.Errorf("it takes longer than %v to decide", maxWhenTime)
+)
+
+// evaluate gives the value of the condition. Where arguments are small, it cannot take long and nobody looks whether it does.
+func (p *program) evaluate(names *variables) (ref.Val, error) {
+	if p.small != nil && names.areSmall() {
+		if small, err := p.small(); err == nil {
+			out, _, err := small.Eval(names)
+			return out, err
+		}
+	}
+	names.adapter = adapter{make(map[*values.Dict]ref.Val)}
+	ctx, cancel := context.WithTimeout(context.Background(), maxWhenTime)
+	defer cancel()
+	out, _, err := p.cel.ContextEval(ctx, names)
+	if err != nil && ctx.Err() != nil {
+		err = errWhenTime
+	}
+	return out, err
+}
 
 // holds decides about a call. An error is a reason to deny.
 func (c *Condition) holds(p *Policy, function string, call *Call, count int64) (bool, error) {
@@ -415,27 +445,21 @@ func (c *Condition) holds(p *Policy, function string, call *Call, count int64) (
 	if program == nil {
 		return false, errors.New("it was not compiled for this function")
 	}
-	names := &variables{
-		policy: p.Name, function: function, call: call, count: count, params: program.params,
-		adapter: adapter{make(map[*values.Dict]ref.Val)},
-	}
+	names := &variables{policy: p.Name, function: function, call: call, count: count, params: program.params}
 	if err := names.checkText(); err != nil {
 		return false, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), maxWhenTime)
-	defer cancel()
-	out, _, err := program.cel.ContextEval(ctx, names)
+	out, err := program.evaluate(names)
 	if err != nil {
-		var own *types.Err
-		if errors.As(err, &own) {
+		if own := (*types.Err)(nil); errors.As(err, &own) {
 			err = own.Unwrap()
 		}
 		message := celWords(err.Error())
 		if strings.Contains(message, "cost limit") {
 			message = "it takes more than " + printCount(maxWhenCost) + " steps to decide"
 		}
-		if ctx.Err() != nil {
-			message = "it takes longer than " + maxWhenTime.String() + " to decide"
+		if errors.Is(err, errWhenTime) {
+			message = err.Error()
 		}
 		return false, errors.New(printable(message))
 	}
