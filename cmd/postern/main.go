@@ -51,6 +51,7 @@ func verbs() []verb {
 		{"run", "run Python under a policy", (*cli).run},
 		{"batch", "run many programs, each in a session of its own", (*cli).batch},
 		{"serve", "run Python for programs in other languages, over JSON-RPC", (*cli).serve},
+		{"mcp", "run Python for the models of MCP clients", (*cli).mcp},
 		{"policy", "check policies without running anything", (*cli).policy},
 		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
 		{"imports", "list what a module imports, against a policy", (*cli).imports},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -103,19 +104,33 @@ func checkProgram(text []byte, name string) (string, error) {
 	return string(text), nil
 }
 
-// newHost makes the host for a policy and says so when it takes long.
+// newHost makes the host for a policy file.
 func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Host, error) {
-	known, err := registry()
+	policy, known, err := policyFor(policyPath, log)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := loadPolicy(policyPath, known)
+	return c.hostFor(policy, known, linkedPath, log)
+}
+
+// policyFor reads a policy, and logs its warnings.
+func policyFor(path string, log hclog.Logger) (*policies.Policy, *capabilities.Registry, error) {
+	known, err := registry()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	policy, err := loadPolicy(path, known)
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, w := range policy.Warnings {
 		log.Warn(w.Message, "policy", w.Position.String())
 	}
+	return policy, known, nil
+}
+
+// hostFor makes the host for a policy and says so when it takes long.
+func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, linkedPath string, log hclog.Logger) (h *host.Host, err error) {
 	config := host.Config{Policy: policy, Capabilities: known, Logger: log}
 	if linkedPath != "" {
 		if config.Linked, err = readFile(linkedPath, moduleLimit); err != nil {
@@ -124,7 +139,7 @@ func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Ho
 	}
 	done := c.progress(policy)
 	defer done()
-	h, err := host.New(c.ctx, config)
+	h, err = host.New(c.ctx, config)
 	switch {
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
