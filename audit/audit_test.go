@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,114 +17,93 @@ import (
 
 func record(session string, call int) *audit.Record {
 	allow := true
+	left := int64(1000 - call)
 	return &audit.Record{
-		Time: time.Date(2025, 1, 31, 12, 0, 0, 0, time.UTC), Kind: audit.Decision, Session: session, Exec: 1, Call: call,
+		Version: audit.Version,
+		Time:    time.Date(2025, 1, 31, 12, 0, 0, 1000*call, time.UTC), Kind: audit.Decision, Session: session, Exec: 1, Call: call,
 		Policy: audit.Digest([]byte("p")), Guest: audit.Digest([]byte("g")), Linked: audit.Digest([]byte("l")),
-		Capability: "math.sqrt", Arguments: json.RawMessage(`{"args":["<\ud800>"],"kwargs":{}}`), Allow: &allow,
-		Rule: "grant.math", Position: "policy.toml:12:1",
+		Capability: "math.sqrt", Effects: "pure", ArgumentsDigest: audit.Digest([]byte("a")),
+		Arguments: json.RawMessage(`{"args":["<\ud800>"],"kwargs":{}}`), Allow: &allow, Reason: "the grant names the function",
+		Rule: "grant.math", Position: "policy.toml:12:1", CallsLeft: &left,
 	}
 }
 
-func lines(t *testing.T, path string) []string {
+// outcome is a record as long as those of a host call mostly are.
+func outcome(session string, call int) *audit.Record {
+	r := record(session, call)
+	r.Kind, r.Allow, r.Arguments, r.ArgumentsDigest, r.Reason, r.Position, r.Effects, r.CallsLeft = audit.Outcome, nil, nil, "", "", "", "", nil
+	r.Result, r.ResultDigest, r.ResultBytes, r.Duration = json.RawMessage("11.180339887498949"), audit.Digest([]byte("r")), 18, 9174
+	return r
+}
+
+func open(t testing.TB, folder string, options audit.Options) *audit.Folder {
+	t.Helper()
+	log, err := audit.Open(folder, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return log
+}
+
+func add(t testing.TB, log audit.Log, records ...*audit.Record) {
+	t.Helper()
+	for _, r := range records {
+		if err := log.Append(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func shut(t testing.TB, log audit.Log) {
+	t.Helper()
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func verify(t testing.TB, folder string) *audit.Verified {
+	t.Helper()
+	v, err := audit.Verify(folder, audit.VerifyOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func read(t testing.TB, path string) []byte {
 	t.Helper()
 	content, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return strings.Split(strings.TrimSuffix(string(content), "\n"), "\n")
+	return content
 }
 
-func TestFileKeepsOneRecordALine(t *testing.T) {
-	folder := filepath.Join(t.TempDir(), "a", "b")
-	log, err := audit.NewFolder(folder)
+func write(t testing.TB, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lines are those of all files of a log, in order.
+func lines(t testing.TB, folder string) [][]byte {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(folder, "log*.jsonl"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var wait sync.WaitGroup
-	for call := 1; call <= 50; call++ {
-		wait.Go(func() {
-			if err := log.Append(record("s", call)); err != nil {
-				t.Error(err)
-			}
-		})
+	var all []byte
+	for _, name := range append(names[len(names)-1:], names[:len(names)-1]...) { // log.jsonl sorts last
+		all = append(all, read(t, name)...)
 	}
-	wait.Wait()
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(folder, audit.FolderFile)
-	got := lines(t, path)
-	if len(got) != 50 {
-		t.Fatalf("%d lines, want 50", len(got))
-	}
-	for _, line := range got {
-		var r audit.Record
-		if err := json.Unmarshal([]byte(line), &r); err != nil {
-			t.Fatalf("line %q: %v", line, err)
-		}
-		if r.Allow == nil || !*r.Allow || string(r.Arguments) != `{"args":["<\ud800>"],"kwargs":{}}` {
-			t.Fatalf("line %q does not give the record back", line)
-		}
-	}
-	info, err := os.Stat(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if mode := info.Mode().Perm(); mode != 0o600 {
-		t.Errorf("mode %v, want 0600", mode)
-	}
-}
-
-func TestFileAppends(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log.jsonl")
-	for call := 1; call <= 2; call++ {
-		log, err := audit.NewFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := log.Append(record("s", call)); err != nil {
-			t.Fatal(err)
-		}
-		log.Close()
-	}
-	if got := lines(t, path); len(got) != 2 {
-		t.Fatalf("%d lines, want 2", len(got))
-	}
-}
-
-func TestFileDoesNotJoinATornLine(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "log.jsonl")
-	if err := os.WriteFile(path, []byte(`{"time":"2025`), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	log, err := audit.NewFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	if err := log.Append(record("s", 1)); err != nil {
-		t.Fatal(err)
-	}
-	got := lines(t, path)
-	if len(got) != 2 || got[0] != `{"time":"2025` || !json.Valid([]byte(got[1])) {
-		t.Fatalf("lines %q", got)
-	}
-}
-
-func TestFileRefusesWhatIsNoFile(t *testing.T) {
-	if _, err := audit.NewFile(t.TempDir()); err == nil {
-		t.Fatal("opened a folder as a log file")
-	}
+	return bytes.Split(bytes.TrimSuffix(all, []byte("\n")), []byte("\n"))
 }
 
 func TestClosedLogsRefuse(t *testing.T) {
-	file, err := audit.NewFile(filepath.Join(t.TempDir(), "log.jsonl"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, log := range map[string]audit.Log{
-		"file":   file,
-		"logger": audit.NewLogger(hclog.NewNullLogger()),
+		"folder": open(t, t.TempDir(), audit.Options{}),
+		"sinks":  audit.WithSinks(open(t, t.TempDir(), audit.Options{})),
 		"multi":  audit.Multi(audit.Discard),
 	} {
 		for range 2 {
@@ -145,27 +123,25 @@ func (failing) Append(*audit.Record) error { return errors.New("disk full") }
 func (failing) Close() error               { return nil }
 
 func TestMultiRefusesWhatOneLogRefuses(t *testing.T) {
-	var out bytes.Buffer
-	logger := audit.NewLogger(hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info}))
-	if err := audit.Multi(logger, failing{}).Append(record("s", 1)); err == nil {
+	folder := t.TempDir()
+	log := open(t, folder, audit.Options{})
+	if err := audit.Multi(log, failing{}).Append(record("s", 1)); err == nil {
 		t.Fatal("no error")
 	}
-	if !strings.Contains(out.String(), "decision") || !strings.Contains(out.String(), "math.sqrt") {
-		t.Errorf("logger wrote %q", out.String())
+	shut(t, log)
+	if got := len(lines(t, folder)); got != 2 {
+		t.Errorf("%d lines", got)
 	}
 }
 
-func BenchmarkFileAppend(b *testing.B) {
-	log, err := audit.NewFile(filepath.Join(b.TempDir(), "log.jsonl"))
-	if err != nil {
-		b.Fatal(err)
+func TestSinksHearOfWhatTheLogHas(t *testing.T) {
+	var out bytes.Buffer
+	sink := audit.NewLogger(hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info}))
+	if err := audit.WithSinks(failing{}, sink).Append(record("s", 1)); err == nil || out.Len() > 0 {
+		t.Errorf("error %v, and the sink has %q", err, out.String())
 	}
-	defer log.Close()
-	r := record("s", 1)
-	b.ReportAllocs()
-	for b.Loop() {
-		if err := log.Append(r); err != nil {
-			b.Fatal(err)
-		}
+	add(t, audit.WithSinks(audit.Discard, sink), record("s", 1))
+	if !strings.Contains(out.String(), "decision") || !strings.Contains(out.String(), "math.sqrt") {
+		t.Errorf("logger wrote %q", out.String())
 	}
 }

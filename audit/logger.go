@@ -2,35 +2,22 @@ package audit
 
 import (
 	"strings"
-	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 )
 
-// NewLogger returns a log that hands each record to a logger at level Info: the record's kind is the message,
-// its other fields are the arguments, under the names that they have in JSON; digests only where a session begins. Closing
-// the log does not close the logger. It is for people and for log collectors: a logger may drop records without
-// saying so, and a log that does is no evidence.
-func NewLogger(logger hclog.Logger) Log { return &loggerLog{logger: logger} }
+// NewLogger returns a sink that hands each record to a logger at level Info: the record's kind is the message,
+// its other fields are the arguments, under the names that they have in JSON; digests only where a session begins. The logger decides about
+// levels and form, text or JSON. It is for people and for log collectors: a logger may drop records without saying so, and a log that does is
+// no evidence.
+func NewLogger(logger hclog.Logger) Sink { return loggerSink{logger} }
 
-type loggerLog struct {
-	logger hclog.Logger
-	closed atomic.Bool
-}
+type loggerSink struct{ logger hclog.Logger }
 
-func (l *loggerLog) Append(r *Record) error {
-	if l.closed.Load() {
-		return ErrClosed
-	}
+func (l loggerSink) Record(r *Record) {
 	if l.logger.IsInfo() {
 		l.logger.Info(string(r.Kind), r.fields()...)
 	}
-	return nil
-}
-
-func (l *loggerLog) Close() error {
-	l.closed.Store(true)
-	return nil
 }
 
 // fields are the names and values of what is set, for a logger.
@@ -48,6 +35,9 @@ func (r *Record) fields() []any {
 	add("policy", r.Policy, first)
 	add("guest", r.Guest, first)
 	add("linked", r.Linked, first)
+	for name, label := range r.Labels {
+		fields = append(fields, "label."+name, label)
+	}
 	add("entry", r.Entry, r.Entry != "")
 	add("input", short(r.Input), r.Input != nil)
 	add("capability", r.Capability, r.Capability != "")
@@ -66,12 +56,20 @@ func (r *Record) fields() []any {
 	if r.OK != nil {
 		fields = append(fields, "ok", *r.OK)
 	}
+	if r.CallsLeft != nil {
+		fields = append(fields, "calls_left", *r.CallsLeft)
+	}
+	add("redacted", r.Redacted, r.Redacted != nil)
 	add("limit", r.Limit, r.Limit != "")
 	if r.Usage != nil {
 		fields = append(fields, "fuel", r.Usage.Fuel, "memory_bytes", r.Usage.MemoryBytes, "host_calls", r.Usage.HostCalls)
 	}
 	add("withheld", r.Withheld, r.Withheld != "")
 	add("lost", r.Lost, r.Lost)
+	add("restored", r.Restored, r.Restored)
+	add("from", r.From, r.From != "")
+	add("lost_bytes", r.LostBytes, r.LostBytes > 0)
+	add("lost_records", r.LostRecords, r.LostRecords > 0)
 	return fields
 }
 

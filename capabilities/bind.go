@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -12,6 +13,41 @@ type Arguments struct {
 	signature *Signature
 	values    []any  // one a parameter
 	given     []bool // false where the default was taken
+	call      *Call  // nil where there is none yet
+}
+
+// Scope gives the scope of the grant that the call was made under; see Call.
+func (a Arguments) Scope() policies.Scope {
+	if a.call == nil {
+		return policies.Scope{}
+	}
+	return a.call.Scope
+}
+
+// Canonical gives what the family's Decide made of the arguments; see Call.
+func (a Arguments) Canonical() any {
+	if a.call == nil {
+		return nil
+	}
+	return a.call.Canonical
+}
+
+// Session gives the session that makes the call; see Call.
+func (a Arguments) Session() Session {
+	if a.call == nil {
+		return Session{}
+	}
+	return a.call.Session
+}
+
+// Lookup gives an argument, or its default, by the parameter's name: it implements policies.Arguments.
+func (a Arguments) Lookup(name string) (any, bool) {
+	i := a.signature.index(name)
+	if i < 0 {
+		return nil, false
+	}
+	p := &a.signature.parameters[i]
+	return a.values[i], a.given[i] || p.HasDefault || p.Kind == Rest || p.Kind == RestKeywords
 }
 
 // At gives the argument of parameter i, its default when it was left out (nil when the default is "...").
@@ -54,7 +90,7 @@ func (a Arguments) Map() map[string]any {
 // those for functions written in Python.
 func (s *Signature) Bind(family, function string, call *Call) (Arguments, error) {
 	n := len(s.parameters)
-	a := Arguments{s, make([]any, n), make([]bool, n)}
+	a := Arguments{signature: s, values: make([]any, n), given: make([]bool, n)}
 	switch builtin := s.places > 0 && s.rest < 0 && s.parameters[s.places-1].Kind == PositionalOnly; {
 	case s.keywords && builtin && s.required == s.places && len(call.Args) != s.places:
 		return Arguments{}, Raise("TypeError", "%s() takes exactly %s (%d given)", function, count(s.places, "positional argument"), len(call.Args))

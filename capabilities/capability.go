@@ -6,6 +6,9 @@ package capabilities
 import (
 	"context"
 
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -41,8 +44,9 @@ func (e Effects) String() string {
 type Spec struct {
 	// Family and Function name it, as "math" and "sqrt".
 	Family, Function string
-	// Signature is the parameter list in Python's syntax: "(x, /)", "(obj, *, indent=None)". Defaults are literals;
-	// "..." is a default that cannot be said, and the function then sees that the argument was not given.
+	// Signature is the parameter list in Python's syntax: "(x, /)", "(url: str, *, timeout: float = 5.0)". Defaults are literals;
+	// "..." is a default that cannot be said, and the function then sees that the argument was not given. Annotations are
+	// what conditions of policies are checked against, see ParseSignature; nobody converts or checks an argument by them.
 	Signature string
 	// Doc is one line, for tool listings.
 	Doc string
@@ -57,6 +61,26 @@ func (s Spec) Name() string { return s.Family + "." + s.Function }
 type Call struct {
 	Args   []any
 	Kwargs []values.Keyword
+
+	// Scope is the scope of the grant, for capabilities that bound by it what they do: sizes, times. The host sets it.
+	Scope policies.Scope
+	// Canonical is what the family's Decide made of the arguments, nil if it made nothing. Capabilities act on it, and
+	// not on the arguments again: what was decided and what is done must be the same.
+	Canonical any
+	// Session is that of the call. The host sets it.
+	Session Session
+}
+
+// Session is what a capability may know of the session that calls it. All of it is zero where there is none, as in a test.
+type Session struct {
+	// ID is that of the session in audit records.
+	ID string
+	// Policy is the policy that decided. It must not be changed.
+	Policy *policies.Policy
+	// Usage counts what the session has used, for quotas of the capability's own: see Usage.Spend. A session makes one call at a time.
+	Usage *policies.Usage
+	// Logger is the host's, for what an operator should see. Nil means none.
+	Logger hclog.Logger
 }
 
 // Capability is a named power. Its methods may be called by many goroutines at once.
@@ -64,7 +88,7 @@ type Capability interface {
 	// Spec describes the capability; it always gives the same.
 	Spec() Spec
 	// Call does the work. The result is any value that values.Append takes. An error that is a *PythonError becomes that
-	// exception in Python; any other is a fault of the host, of which Python sees no details. Call returns soon after ctx
+	// exception in Python, a *Denied is the denial of the call; any other is a fault of the host, of which Python sees no details. Call returns soon after ctx
 	// is done, with its error. It must not keep or change the arguments.
 	Call(ctx context.Context, call *Call) (any, error)
 }
@@ -93,5 +117,6 @@ func (f *function) Call(ctx context.Context, call *Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	args.call = call
 	return f.fn(ctx, args)
 }

@@ -109,7 +109,7 @@ func TestBind(t *testing.T) {
 
 func TestParseSignatureRefuses(t *testing.T) {
 	for _, bad := range []string{"", "x", "(x", "(x,)", "(,)", "(/)", "(*)", "(*, /)", "(a, a)", "(a=1, b)", "(a=)", "(a=b)", "(a=nan)", "(a, *, *b)",
-		"(**k, a)", "(**k, *a)", "(*a, *b)", "(for)", "(1a)", "(a b)", "(*, **k)", "(a, /, b, /)", `(a='\n')`, "(a: int)"} {
+		"(**k, a)", "(**k, *a)", "(*a, *b)", "(for)", "(1a)", "(a b)", "(*, **k)", "(a, /, b, /)", `(a='\n')`, "(a: number)", "(a: int | str)", "(a: dict[int, str])", "(a: list[list])", "(a: list[int)", "(a:)"} {
 		if s, err := capabilities.ParseSignature(bad); err == nil {
 			t.Errorf("ParseSignature(%q) = %v, want an error", bad, s.Parameters())
 		}
@@ -211,5 +211,24 @@ func TestRaise(t *testing.T) {
 	var raised *capabilities.PythonError
 	if !errors.As(err, &raised) || raised.Type != "ValueError" || raised.Message != "no way" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestAnnotations(t *testing.T) {
+	s, err := capabilities.ParseSignature("(url: str, /, n: int | None = None, *rest, tags: list[str] = (), meta: dict[str, float] = ..., x: any, y=1, **more)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, p := range s.Parameters() {
+		got = append(got, fmt.Sprintf("%s:%s:%t", p.Name, p.Type, p.Nullable))
+	}
+	const want = "url:str:false n:int:true rest::false tags:list[str]:false meta:dict[float]:true x::true y::false more::false"
+	if strings.Join(got, " ") != want {
+		t.Errorf("got  %v\nwant %s", got, want)
+	}
+	const plain = "(url, /, n=None, *rest, tags=(), meta=..., x, y=1, **more)"
+	if s.Plain() != plain {
+		t.Errorf("without annotations %s\nwant %s", s.Plain(), plain)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -21,6 +22,13 @@ type Family struct {
 	Constants map[string]any
 	// Exceptions are the classes that the family's errors may have besides the builtin ones: class name → builtin base.
 	Exceptions map[string]string
+	// Scopes are the family's own keys in a grant: what a call may reach. See docs/capabilities.md.
+	Scopes []policies.ScopeKey
+	// Decide says whether the scope of a grant permits a call. It depends on its parameters alone and may be called by many
+	// goroutines at once. Nil permits every call of a granted function.
+	Decide func(policies.ScopedCall) policies.Verdict
+	// Warning is what `postern policy check` says wherever the family is granted, as a clause; empty is nothing.
+	Warning string
 	// Capabilities are the functions that a policy may grant. Their Spec().Family is Name.
 	Capabilities []Capability
 }
@@ -89,7 +97,29 @@ func (r *Registry) Family(name string) (Family, bool) {
 	return r.families[i], true
 }
 
-// Functions gives the names of each family's functions: the Families of a policies.Vocabulary. The caller owns the map.
+// Vocabulary describes the families for policies: the Families of a policies.Vocabulary. The caller owns the map.
+func (r *Registry) Vocabulary() map[string]policies.Family {
+	families := make(map[string]policies.Family)
+	for _, f := range r.Families() {
+		described := policies.Family{Doc: f.Doc, Scopes: f.Scopes, Decide: f.Decide, Warning: f.Warning}
+		for _, c := range f.Capabilities {
+			spec := c.Spec()
+			function := policies.Function{
+				Name: spec.Function, Doc: spec.Doc, Signature: spec.Signature,
+				Reads: spec.Effects&Reads != 0, Writes: spec.Effects&Writes != 0,
+			}
+			for _, p := range r.signatures[spec.Name()].parameters {
+				function.Parameters = append(function.Parameters, policies.Parameter{Name: p.Name, Type: p.Type, Nullable: p.Nullable})
+			}
+			described.Functions = append(described.Functions, function)
+		}
+		slices.SortFunc(described.Functions, func(a, b policies.Function) int { return strings.Compare(a.Name, b.Name) })
+		families[f.Name] = described
+	}
+	return families
+}
+
+// Functions gives the names of each family's functions. The caller owns the map.
 func (r *Registry) Functions() map[string][]string {
 	functions := make(map[string][]string)
 	for _, f := range r.Families() {
@@ -161,6 +191,9 @@ func (f Family) check() (mistakes []error) {
 	}
 	if !familyName.MatchString(f.Name) || slices.Contains(keywords, f.Name) {
 		mistake("the name does not match [a-z][a-z0-9]* or is a Python keyword")
+	}
+	for _, err := range policies.CheckScopes(f.Scopes) {
+		mistake("%w", err)
 	}
 	for name, v := range f.Constants {
 		if !identifier.MatchString(name) || slices.Contains(keywords, name) {

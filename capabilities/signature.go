@@ -30,6 +30,10 @@ type Parameter struct {
 	Optional bool
 	// Default is the value of an argument that is left out; nil also for "...", see HasDefault.
 	Default any
+	// Type is the annotation without "| None", empty if there is none or it is any or object.
+	Type string
+	// Nullable is whether None is a value too: by "| None" in the annotation, or by a default of None.
+	Nullable bool
 	// HasDefault is false for a required parameter, for one whose default is "...", for Rest and RestKeywords.
 	HasDefault bool
 }
@@ -37,6 +41,7 @@ type Parameter struct {
 // Signature is a parsed parameter list. It does not change and may be used by many goroutines.
 type Signature struct {
 	text       string
+	plain      string // without annotations
 	parameters []Parameter
 	places     int // how many parameters may be given by place; they come first
 	required   int // how many of these have no default
@@ -48,12 +53,17 @@ type Signature struct {
 // String gives the text that was parsed.
 func (s *Signature) String() string { return s.text }
 
+// Plain gives the text without annotations: Python's inspect reads no others from a text.
+func (s *Signature) Plain() string { return s.plain }
+
 // Parameters gives the parameters in order. The slice is a copy.
 func (s *Signature) Parameters() []Parameter { return slices.Clone(s.parameters) }
 
-// ParseSignature reads a parameter list in Python's syntax, with its parentheses and without annotations, such as
-// "(obj, /, depth=1, *rest, indent=None, **options)". Defaults are None, True, False, numbers, strings without escapes,
-// "()" or "...".
+// ParseSignature reads a parameter list in Python's syntax, with its parentheses, such as
+// "(url: str, /, depth=1, *rest, indent: int | None = None, **options)". Defaults are None, True, False, numbers, strings
+// without escapes, "()" or "...". Annotations are str, int, float, bool, bytes, list, dict, datetime, timedelta, any or
+// object, the types list[T] and dict[str, T] of the scalars among them, each perhaps with "| None" behind it. *args and
+// **kwargs have none.
 func ParseSignature(text string) (*Signature, error) {
 	inner, opened := strings.CutPrefix(text, "(")
 	inner, closed := strings.CutSuffix(inner, ")")
@@ -63,8 +73,10 @@ func ParseSignature(text string) (*Signature, error) {
 	s := &Signature{text: text, rest: -1, restNames: -1}
 	kind := Positional
 	bare := false // after a bare "*", which must be followed by a parameter
-	for i, part := range splitParameters(inner) {
+	parts := splitParameters(inner)
+	for i, part := range parts {
 		part = strings.TrimSpace(part)
+		parts[i] = withoutAnnotation(part)
 		var err error
 		switch {
 		case part == "/" && i > 0 && kind == Positional && s.positionalOnly() == 0 && len(s.parameters) > 0:
@@ -92,6 +104,7 @@ func ParseSignature(text string) (*Signature, error) {
 	if bare {
 		return nil, fmt.Errorf("capabilities: signature %q: a parameter must follow the bare *", text)
 	}
+	s.plain = "(" + strings.Join(parts, ", ") + ")"
 	for _, p := range s.parameters {
 		switch p.Kind {
 		case PositionalOnly, Positional:
@@ -118,13 +131,21 @@ func (s *Signature) positionalOnly() (n int) {
 
 // addNamed adds a parameter of the form "name" or "name=default".
 func (s *Signature) addNamed(part string, kind Kind) error {
-	name, text, optional := strings.Cut(part, "=")
+	declared, text, optional := strings.Cut(part, "=")
+	name, annotation, annotated := strings.Cut(declared, ":")
 	p := Parameter{Name: strings.TrimSpace(name), Kind: kind, Optional: optional}
+	if annotated {
+		var err error
+		if p.Type, p.Nullable, err = parseAnnotation(strings.TrimSpace(annotation)); err != nil {
+			return err
+		}
+	}
 	if optional {
 		var err error
 		if p.Default, p.HasDefault, err = parseDefault(strings.TrimSpace(text)); err != nil {
 			return err
 		}
+		p.Nullable = p.Nullable || p.Default == nil
 	}
 	if n := len(s.parameters); kind == Positional && !optional && n > 0 && s.parameters[n-1].Optional {
 		return fmt.Errorf("parameter %q without a default follows one with a default", p.Name)
@@ -147,12 +168,55 @@ func (s *Signature) index(name string) int {
 	return slices.IndexFunc(s.parameters, func(p Parameter) bool { return p.Name == name })
 }
 
-// splitParameters splits at the commas that are not in a string.
+// withoutAnnotation gives a parameter's text without its annotation.
+func withoutAnnotation(part string) string {
+	declared, text, optional := strings.Cut(part, "=")
+	name, _, annotated := strings.Cut(declared, ":")
+	switch {
+	case !annotated:
+		return part
+	case optional:
+		return strings.TrimSpace(name) + "=" + strings.TrimSpace(text)
+	}
+	return strings.TrimSpace(name)
+}
+
+// scalars are the annotations that can be elements of others.
+var scalars = []string{"str", "int", "float", "bool", "bytes", "datetime", "timedelta"}
+
+// parseAnnotation reads a type. Its own form of dict[str, T] is dict[T], since the keys are always str.
+func parseAnnotation(text string) (kind string, nullable bool, err error) {
+	kind, rest, nullable := strings.Cut(text, "|")
+	if kind = strings.TrimSpace(kind); nullable && strings.TrimSpace(rest) != "None" {
+		return "", false, fmt.Errorf("annotation %q is not a type, or one with \"| None\"", text)
+	}
+	switch {
+	case kind == "any" || kind == "object":
+		return "", true, nil
+	case slices.Contains(scalars, kind) || kind == "list" || kind == "dict":
+		return kind, nullable, nil
+	}
+	container, element, _ := strings.Cut(strings.TrimSuffix(kind, "]"), "[")
+	element = strings.TrimSpace(element)
+	if container == "dict" {
+		var ok bool
+		if element, ok = strings.CutPrefix(element, "str,"); !ok {
+			return "", false, fmt.Errorf("annotation %q: the keys of a dict are str", text)
+		}
+		element = strings.TrimSpace(element)
+	}
+	if (container != "list" && container != "dict") || !slices.Contains(scalars, element) || !strings.HasSuffix(kind, "]") {
+		return "", false, fmt.Errorf("annotation %q is not a type", text)
+	}
+	return container + "[" + element + "]", nullable, nil
+}
+
+// splitParameters splits at the commas that are in no string and no brackets.
 func splitParameters(text string) (parts []string) {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	start, quote := 0, byte(0)
+	start, quote, depth := 0, byte(0), 0
 	for i := range len(text) {
 		switch c := text[i]; {
 		case quote != 0:
@@ -161,7 +225,11 @@ func splitParameters(text string) (parts []string) {
 			}
 		case c == '\'' || c == '"':
 			quote = c
-		case c == ',':
+		case c == '[':
+			depth++
+		case c == ']':
+			depth--
+		case c == ',' && depth == 0:
 			parts = append(parts, text[start:i])
 			start = i + 1
 		}

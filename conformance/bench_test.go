@@ -1,42 +1,81 @@
 package conformance_test
 
 import (
-	"os/exec"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/postern-sandbox/postern/conformance/suite"
 	"github.com/postern-sandbox/postern/host"
 )
 
-// programs are small and pure Python; each is run whole.
-var programs = []struct{ name, code string }{
-	{"fib", "def fib(n): return n if n < 2 else fib(n - 1) + fib(n - 2)\nfib(24)"},
-	{"additions", "x = 0\nfor i in range(1_000_000): x += i"},
-	{"json", "import json\nfor i in range(10_000): json.loads(json.dumps({'a': [1, 2, 3], 'b': 'x'}))"},
-}
-
-// BenchmarkPrograms times programs in the guest, and tells how much longer they take than in a python3.13 on PATH.
+// BenchmarkPrograms times the suite in the guest and, when there is one on PATH, in a native python3.13, in turns, and tells
+// how many times the native median the guest's is.
 func BenchmarkPrograms(b *testing.B) {
+	_, nativeErr := native()
+	if nativeErr != nil {
+		b.Logf("no ratios: python3.13: %v", nativeErr)
+	}
+	ratios := 0.0
+	programs := suite.Programs()
 	for _, p := range programs {
-		b.Run(p.name, func(b *testing.B) {
+		b.Run(p.Name, func(b *testing.B) {
 			s := session(b)
+			var guest, native []float64
 			for b.Loop() {
-				if r := run(b, s, p.code); r.Error != nil {
+				r := run(b, s, p.Code)
+				if r.Error != nil {
 					b.Fatal(r.Error)
 				}
+				guest = append(guest, r.Usage.WallMS)
+				if nativeErr == nil && len(guest)%8 == 1 {
+					b.StopTimer()
+					native = append(native, nativeTimes(b, p.Code)...)
+					b.StartTimer()
+				}
 			}
-			const timed = "import sys, time\ncode, best = compile(sys.argv[1], 'p', 'exec'), 1e9\n" +
-				"for _ in range(7):\n  t = time.perf_counter(); exec(code, {}); best = min(best, time.perf_counter() - t)\nprint(best)"
-			out, err := exec.Command("python3.13", "-I", "-c", timed, p.code).Output()
-			if err != nil {
-				return
-			}
-			if native, err := strconv.ParseFloat(strings.TrimSpace(string(out)), 64); err == nil {
-				b.ReportMetric(b.Elapsed().Seconds()/float64(b.N)/native, "×native")
+			b.ReportMetric(median(guest), "ms-median")
+			if nativeErr == nil {
+				ratio := median(guest) / median(native)
+				ratios += math.Log(ratio)
+				b.ReportMetric(ratio, "×native")
 			}
 		})
 	}
+	if nativeErr == nil {
+		b.Run("geometric-mean", func(b *testing.B) {
+			b.ReportMetric(math.Exp(ratios/float64(len(programs))), "×native")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+}
+
+// nativeTimes is how many milliseconds a program took in a native python3.13, each time.
+func nativeTimes(b *testing.B, code string) (times []float64) {
+	const timed = `import contextlib, io, sys, time
+code = compile(sys.argv[1], "program", "exec")
+for _ in range(5):
+    with contextlib.redirect_stdout(io.StringIO()):
+        start = time.perf_counter()
+        exec(code, {"__name__": "__main__"})
+        end = time.perf_counter()
+    print((end - start) * 1000)
+`
+	for _, line := range strings.Fields(nativeOutput(b, "-I", "-c", timed, code)) {
+		ms, err := strconv.ParseFloat(line, 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		times = append(times, ms)
+	}
+	return times
+}
+
+func median(values []float64) float64 {
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[len(sorted)/2]
 }
 
 // BenchmarkStop tells how long after its deadline a loop is stopped: in Python, which is asked, and in C, which is forced.

@@ -7,8 +7,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
+	"github.com/postern-sandbox/postern/conformance/suite"
 	"github.com/postern-sandbox/postern/host"
 )
 
@@ -20,9 +22,7 @@ func TestPrograms(t *testing.T) {
 	if err != nil || len(programs) < 10 {
 		t.Fatalf("%d programs, %v", len(programs), err)
 	}
-	// A python3.13 that starts: version managers leave stand-ins that do not.
-	native := "python3.13"
-	nativeErr := exec.Command(native, "-I", "-c", "").Run()
+	_, nativeErr := native()
 	for _, program := range programs {
 		t.Run(strings.TrimSuffix(filepath.Base(program), ".py"), func(t *testing.T) {
 			code, err := os.ReadFile(program)
@@ -45,13 +45,48 @@ func TestPrograms(t *testing.T) {
 				t.Logf("the expected output was not made again: %v", nativeErr)
 				return
 			}
-			got, err := exec.Command(native, "-I", program).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
-			compareLines(t, "native python", string(bytes.ReplaceAll(got, []byte("\r\n"), []byte("\n"))), string(want))
+			compareLines(t, "native python", nativeOutput(t, "-I", program), string(want))
 		})
 	}
+}
+
+func TestSuite(t *testing.T) {
+	programs := suite.Programs()
+	if len(programs) < 10 {
+		t.Fatalf("%d programs", len(programs))
+	}
+	_, nativeErr := native()
+	for _, p := range programs {
+		t.Run(p.Name, func(t *testing.T) {
+			r := run(t, session(t), p.Code)
+			if r.Error != nil {
+				t.Errorf("%s", r.Error.Traceback)
+			}
+			compareLines(t, "the guest", r.Stdout, p.Want)
+			if nativeErr == nil {
+				compareLines(t, "native python", nativeOutput(t, "-I", "-c", p.Code), p.Want)
+			}
+		})
+	}
+}
+
+// native is a python3.13 that starts: version managers leave stand-ins that do not.
+var native = sync.OnceValues(func() (string, error) {
+	const name = "python3.13"
+	return name, exec.Command(name, "-I", "-c", "").Run()
+})
+
+func nativeOutput(t testing.TB, args ...string) string {
+	t.Helper()
+	name, err := native()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(name, args...).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(bytes.ReplaceAll(out, []byte("\r\n"), []byte("\n")))
 }
 
 func compareLines(t *testing.T, who, got, want string) {

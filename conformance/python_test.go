@@ -59,7 +59,7 @@ func newHost(policy string) (*host.Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	parsed, err := policies.Parse("policy.toml", []byte(policy), policies.Vocabulary{Families: known.Functions(), Modules: modules})
+	parsed, err := policies.Parse("policy.toml", []byte(policy), policies.Vocabulary{Families: known.Vocabulary(), Modules: modules})
 	if err != nil {
 		return nil, err
 	}

@@ -44,6 +44,7 @@ var library = sync.OnceValues(func() (*stdlib, error) {
 var needed = []string{
 	"encodings", "codecs", "io", "os", "types", "warnings", "linecache", "traceback", "ast", "tokenize", "codeop",
 	"collections", "numbers", "_strptime",
+	"json",                         // a response's json()
 	"_pylong", "struct", "weakref", // what C code imports when it is used: long integers, memoryview, …
 }
 

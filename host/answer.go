@@ -54,7 +54,18 @@ func appendError(dst []byte, class, message string) []byte {
 }
 
 func appendDenied(g *granted, policy string, d policies.Decision) []byte {
-	message := fmt.Sprintf("%s is not granted by policy %q: %s", g.name, policy, d.Reason)
+	verb := "is denied"
+	if d.Rule == "" || d.By == "functions" {
+		verb = "is not granted"
+	}
+	message := fmt.Sprintf("%s %s by policy %q: %s", g.name, verb, policy, d.Reason)
+	switch {
+	case d.Rule == "" || d.By == "functions":
+	case d.By == "":
+		message += fmt.Sprintf(" ([%s] at %v)", d.Rule, d.Position)
+	default:
+		message += fmt.Sprintf(" (%s of [%s] at %v)", d.By, d.Rule, d.Position)
+	}
 	if d.Hint != "" {
 		message += "; " + d.Hint
 	}

@@ -38,6 +38,7 @@ type guestLimits struct {
 
 type configFamily struct {
 	Name       string                     `json:"name"`
+	Family     string                     `json:"family"`
 	Doc        string                     `json:"doc"`
 	Functions  []configFunction           `json:"functions"`
 	Withheld   []string                   `json:"withheld"`
@@ -68,7 +69,7 @@ func (h *Host) configure() ([]byte, error) {
 	}
 	for _, grant := range h.policy.Grants {
 		family, _ := h.config.Capabilities.Family(grant.Family)
-		described, err := describeFamily(family, byName)
+		described, err := describeFamily(family, grant.PythonName(), byName)
 		if err != nil {
 			return nil, err
 		}
@@ -91,9 +92,11 @@ func (h *Host) configure() ([]byte, error) {
 	return encodeJSON(c)
 }
 
-func describeFamily(family capabilities.Family, byName map[string]*granted) (configFamily, error) {
+// describeFamily describes a family under its name in Python.
+func describeFamily(family capabilities.Family, name string, byName map[string]*granted) (configFamily, error) {
 	d := configFamily{
-		Name:       family.Name,
+		Name:       name,
+		Family:     family.Name,
 		Doc:        family.Doc,
 		Functions:  []configFunction{},
 		Withheld:   []string{},
@@ -106,7 +109,7 @@ func describeFamily(family capabilities.Family, byName map[string]*granted) (con
 	for _, capability := range family.Capabilities {
 		spec := capability.Spec()
 		if g, ok := byName[spec.Name()]; ok {
-			d.Functions = append(d.Functions, configFunction{spec.Function, g.index, spec.Signature, spec.Doc})
+			d.Functions = append(d.Functions, configFunction{spec.Function, g.index, g.signature.Plain(), spec.Doc})
 		} else {
 			d.Withheld = append(d.Withheld, spec.Function)
 		}

@@ -4,7 +4,7 @@
 // A [Session] is one interpreter with its state: code runs in it with [Session.Exec], one piece after the other.
 //
 //	registry, err := capabilities.NewRegistry(math.Family(), json.Family())
-//	policy, err := policies.Parse("policy.toml", text, policies.Vocabulary{Families: registry.Functions()})
+//	policy, err := policies.Parse("policy.toml", text, policies.Vocabulary{Families: registry.Vocabulary()})
 //	h, err := host.New(ctx, host.Config{Policy: policy, Capabilities: registry})
 //	defer h.Close()
 //	s, err := h.NewSession(ctx)

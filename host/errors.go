@@ -22,6 +22,12 @@ var (
 	// for the end of an exec, is not reported.
 	ErrAudit = errors.New("host: the audit log failed")
 
+	// ErrRedact says that the policy's redact names a parameter that a granted function does not have.
+	ErrRedact = errors.New("host: redact names no parameter")
+
+	// ErrUnsupported says that a policy asks for what this version cannot do.
+	ErrUnsupported = errors.New("host: the policy asks for what this version cannot do")
+
 	// ErrImports says that a module's imports are not the policy's grants.
 	ErrImports = errors.New("host: the module's imports differ from the policy's grants")
 )

@@ -34,7 +34,7 @@ policy = 1
 name = "clerk"
 [grant.shop]
 functions = ["price"]
-`), policies.Vocabulary{Families: registry.Functions()})
+`), policies.Vocabulary{Families: registry.Vocabulary()})
 	if err != nil {
 		log.Fatal(err)
 	}

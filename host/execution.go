@@ -4,10 +4,11 @@ import "context"
 
 // An execution is one call into the guest, from exec_started to exec_ended. Host functions find it in their context.
 type execution struct {
-	session *Session
-	journal journal
-	calls   int64 // host calls, refused ones too
-	answers answerBlocks
+	session  *Session
+	journal  journal
+	calls    int64 // host calls, refused ones too
+	deadline *deadline
+	answers  answerBlocks
 
 	unfetched []byte // an answer that there was no room for in the exchange
 

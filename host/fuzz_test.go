@@ -26,6 +26,9 @@ func FuzzReadResult(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if !json.Valid(output) {
+			t.Errorf("accepted what is not JSON: %q", output)
+		}
 		if r.OK != (r.Error == nil) || int64(len(r.Stdout)+len(r.Stderr)) > h.limits.Output+noticeRoom || int64(len(r.Value)) > h.limits.Result || len(r.Withheld) > 100 {
 			t.Errorf("accepted %+v", r)
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	extism "github.com/extism/go-sdk"
@@ -89,19 +90,21 @@ func (x *execution) pass(ctx context.Context, g *granted, request []byte, unread
 		return x.overLimit(g)
 	}
 	call, arguments, malformed := readCall(request, unread, h.bounds.request)
-	decision := h.policy.Decide(g.name)
-	if malformed != nil {
-		decision.Allow, decision.Reason = false, "the request is malformed: "+malformed.Error()
+	if h.config.Replay != nil {
+		return x.replay(g, arguments)
 	}
-	if err := x.recordDecision(g, arguments, decision); err != nil {
+	decision, approval, refusal := x.decide(ctx, g, call, arguments, malformed)
+	if refusal == nil && !decision.Allow {
+		refusal = appendDenied(g, h.policy.Name, decision)
+	}
+	if err := x.recordDecision(g, call, arguments, decision, approval, refusal); err != nil {
 		return x.unrecorded(g, err)
 	}
-	switch {
-	case malformed != nil:
-		return appendError(nil, "RuntimeError", g.name+": "+decision.Reason)
-	case !decision.Allow:
-		return appendDenied(g, h.policy.Name, decision)
+	if refusal != nil {
+		return refusal
 	}
+	call.Scope, call.Canonical = g.grant.Scope, decision.Canonical
+	call.Session = capabilities.Session{ID: x.session.id, Policy: h.policy, Usage: &x.session.usage, Logger: h.logger}
 	started := time.Now()
 	o := h.call(ctx, g, call)
 	o.duration = time.Since(started)
@@ -109,6 +112,55 @@ func (x *execution) pass(ctx context.Context, g *granted, request []byte, unread
 		return x.unrecorded(g, err)
 	}
 	return o.answer
+}
+
+// replay answers a call as it was answered before. Nothing is decided and nothing is called.
+func (x *execution) replay(g *granted, arguments []byte) []byte {
+	answer, err := x.session.host.config.Replay(x.session.id, x.session.number, int(x.calls), g.name, arguments)
+	if err != nil {
+		return appendError(nil, "RuntimeError", g.name+": not as recorded")
+	}
+	return answer
+}
+
+// decide asks the policy about a call, and a human if the policy wants that. refusal is the answer to a request that is no
+// call of the function: it is an error of the code and not a denial.
+func (x *execution) decide(ctx context.Context, g *granted, call *capabilities.Call, arguments []byte, malformed error) (d policies.Decision, approval *audit.Approval, refusal []byte) {
+	h := x.session.host
+	question := policies.Call{Capability: g.name, Session: x.session.id, Now: time.Now()}
+	if malformed == nil && g.grant.NeedsArguments() {
+		bound, err := g.signature.Bind(g.grant.Family, g.function, call)
+		if err != nil {
+			d := h.decide(&question)
+			d.Allow, d.Ask, d.Hint, d.Reason = false, false, "", "the arguments do not fit the function: "+oneLine(err.Error())
+			return d, nil, h.failed(ctx, g, err).answer
+		}
+		question.Arguments = bound
+	}
+	if malformed != nil {
+		d := h.decide(&question)
+		d.Allow, d.Ask, d.Hint, d.Reason = false, false, "", "the request is malformed: "+malformed.Error()
+		return d, nil, appendError(nil, "RuntimeError", g.name+": "+d.Reason)
+	}
+	question.Usage, question.Rates = &x.session.usage, &h.rates
+	d = h.decide(&question)
+	if d.Ask {
+		question.Approval, approval = x.ask(ctx, g, arguments, d)
+		question.Now = time.Now()
+		d = h.decide(&question)
+	}
+	return d, approval, nil
+}
+
+// decide asks the policy. What a family's part of it does wrong is a denial, and recorded as one.
+func (h *Host) decide(question *policies.Call) (d policies.Decision) {
+	defer func() {
+		if r := recover(); r != nil {
+			h.logger.Error("panic in a decision", "capability", question.Capability, "panic", r, "stack", string(debug.Stack()))
+			d = policies.Decision{Reason: "the policy could not decide", By: "host"}
+		}
+	}()
+	return h.policy.Decide(question)
 }
 
 // readCall reads a request. arguments is the JSON of what was understood, not of what was sent: records show the values that
@@ -146,18 +198,45 @@ func (h *Host) call(ctx context.Context, g *granted, call *capabilities.Call) (o
 			o = fault(g, fmt.Errorf("panic: %v", r))
 		}
 	}()
+	if g.grant.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, g.grant.Timeout, errCallTimeout)
+		defer cancel()
+	}
 	result, err := g.capability.Call(ctx, call)
 	if err == nil {
 		return h.returned(g, result)
 	}
+	return h.failed(ctx, g, err)
+}
+
+// errCallTimeout is the cause of a context that ended because of a grant's timeout.
+var errCallTimeout = errors.New("host: timeout of the grant")
+
+// failed makes an outcome of an error.
+func (h *Host) failed(ctx context.Context, g *granted, err error) outcome {
 	var raised *capabilities.PythonError
 	if errors.As(err, &raised) {
-		answer, encodeErr := values.AppendError(nil, raised.Type, raised.Message, raised.Attributes, h.bounds.answer)
+		// Python knows the family's own classes by the name that the grant gives to the module.
+		class := raised.Type
+		if own, ok := strings.CutPrefix(class, g.grant.Family+"."); ok {
+			class = g.grant.PythonName() + "." + own
+		}
+		answer, encodeErr := values.AppendError(nil, class, raised.Message, raised.Attributes, h.bounds.answer)
 		if encodeErr != nil {
 			h.logger.Error("capability's exception cannot be encoded", "capability", g.name, "error", encodeErr)
 			return fault(g, encodeErr)
 		}
 		return outcome{answer: answer, class: raised.Type, detail: raised.Message}
+	}
+	var denied *capabilities.Denied
+	if errors.As(err, &denied) {
+		d := h.policy.Refuse(g.grant.Family, denied.Verdict)
+		return outcome{answer: appendDenied(g, h.policy.Name, d), class: "Denied", detail: d.Reason}
+	}
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), errCallTimeout) {
+		text := fmt.Sprintf("%s took longer than %v, the timeout of [%s]", g.name, g.grant.Timeout, g.grant.Rule())
+		return outcome{answer: appendError(nil, "TimeoutError", text), class: "TimeoutError", detail: text}
 	}
 	if ctx.Err() != nil {
 		// The guest is being stopped. It hardly gets to read this.
@@ -189,23 +268,51 @@ func fault(g *granted, err error) outcome {
 	}
 }
 
-func (x *execution) recordDecision(g *granted, arguments []byte, d policies.Decision) error {
+// recordDecision records what was decided, and the refusal that the guest gets, if it does.
+func (x *execution) recordDecision(g *granted, call *capabilities.Call, arguments []byte, d policies.Decision, approval *audit.Approval, refusal []byte) error {
+	var redacted []string
+	if call != nil && g.redaction != nil {
+		var err error
+		if arguments, redacted, err = g.redaction.arguments(call, x.session.host.bounds.request); err != nil {
+			return err
+		}
+		if redacted != nil && !d.Allow {
+			// The reason can quote what is redacted, and the refusal has the reason.
+			d.Reason, refusal = "[reason redacted]", nil
+		}
+	}
 	return x.journal.write(audit.Decision, func(r *audit.Record) {
-		r.Call, r.Capability, r.Effects = int(x.calls), g.name, g.capability.Spec().Effects.String()
+		r.Call, r.Capability, r.Effects = int(x.calls), g.name, g.effects
 		if arguments != nil {
 			r.ArgumentsDigest, r.Arguments = x.journal.content(arguments)
+			r.Redacted = redacted
 		}
 		r.Allow, r.Reason, r.Rule, r.Position = &d.Allow, d.Reason, d.Rule, d.Position.String()
+		left := max(x.session.host.limits.HostCalls-x.calls, 0)
+		r.CallsLeft, r.Approval = &left, approval
+		r.Answer = x.journal.keep(refusal)
 	})
 }
 
 func (x *execution) recordOutcome(g *granted, o outcome) error {
+	var redacted []string
+	if g.redaction != nil {
+		var err error
+		if o, redacted, err = g.redaction.outcome(o, x.session.host.bounds.answer); err != nil {
+			return err
+		}
+	}
 	return x.journal.write(audit.Outcome, func(r *audit.Record) {
 		r.Call, r.Capability, r.Duration = int(x.calls), g.name, o.duration
-		r.Error, r.Detail = o.class, o.detail
+		r.Error, r.Redacted = o.class, redacted
+		if x.journal.full { // it may repeat arguments
+			r.Detail = o.detail
+		}
 		if o.result != nil {
 			r.ResultDigest, r.Result = x.journal.content(o.result)
 			r.ResultBytes = len(o.result)
+		} else {
+			r.Answer = x.journal.keep(o.answer)
 		}
 	})
 }
@@ -214,13 +321,14 @@ func (x *execution) recordOutcome(g *granted, o outcome) error {
 // otherwise fill the log, and exec_ended has the number of calls.
 func (x *execution) overLimit(g *granted) []byte {
 	limit := x.session.host.limits.HostCalls
+	refusal := must(values.AppendLimit(nil, "host_calls", x.session.host.figures("host_calls", Usage{HostCalls: x.calls}), kib))
 	if x.calls == limit+1 {
 		reason := fmt.Sprintf("limits.host_calls is %d", limit)
-		if err := x.recordDecision(g, nil, policies.Decision{Reason: reason, Rule: "limits.host_calls"}); err != nil {
+		if err := x.recordDecision(g, nil, nil, policies.Decision{Reason: reason, Rule: "limits.host_calls"}, nil, refusal); err != nil {
 			return x.unrecorded(g, err)
 		}
 	}
-	return must(values.AppendLimit(nil, "host_calls", x.session.host.figures("host_calls", Usage{HostCalls: x.calls}), kib))
+	return refusal
 }
 
 // unrecorded refuses a call, or withholds its outcome, because the log did not take the record.

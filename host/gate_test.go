@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/host"
@@ -99,6 +100,9 @@ func TestDenied(t *testing.T) {
 	if !strings.HasPrefix(got, `{"denied":{"capability":"t.echo","reason":"`) || !strings.Contains(got, `"rule":"grant.t","position":"policy.toml:12:1"`) {
 		t.Errorf("answer %s", got)
 	}
+	if d := log.last(audit.Decision); string(d.Answer) != got {
+		t.Errorf("the record has the answer %s", d.Answer)
+	}
 	if d := log.last(audit.Decision); *d.Allow || d.Rule != "grant.t" || d.Position != "policy.toml:12:1" || d.Reason == "" {
 		t.Errorf("decision %+v", d)
 	}
@@ -110,10 +114,10 @@ func TestDenied(t *testing.T) {
 func TestAuditOrder(t *testing.T) {
 	log := new(memoryLog)
 	c := config(t)
-	c.Audit = log
+	c.Audit, c.Labels = log, map[string]string{"tenant": "a"}
 	h := open(t, c)
 	s := session(t, h)
-	exec(t, s, hostcall(tEcho, `{"args": [1]}`)+"\n"+hostcall(tRefuse, `{}`))
+	exec(t, s, "print out\n"+hostcall(tEcho, `{"args": [1]}`)+"\n"+hostcall(tRefuse, `{}`))
 	exec(t, s, "trap")
 	s.Close()
 	want := "session_opened exec_started decision outcome decision outcome exec_ended exec_started exec_ended session_closed"
@@ -126,7 +130,8 @@ func TestAuditOrder(t *testing.T) {
 			t.Errorf("record %d: %+v", i, r)
 		}
 	}
-	if r := log.records[0]; r.PolicyName != "test" {
+	if r := log.records[0]; r.PolicyName != "test" || r.PolicyFile != "policy.toml" || r.Labels["tenant"] != "a" || r.Limits.Fuel != 5_000_000_000 ||
+		r.Limits.WallTime != 10*time.Second || r.Versions.Postern == "" || r.Versions.Go == "" { // a test has no versions of its modules
 		t.Errorf("opened: %+v", r)
 	}
 	if r := log.records[1]; r.Exec != 1 || r.Entry != "exec" || !strings.Contains(string(r.Input), "hostcall 1") || r.InputDigest != audit.Digest(r.Input) {
@@ -138,10 +143,14 @@ func TestAuditOrder(t *testing.T) {
 	if r := log.records[3]; r.Call != 1 || string(r.Result) != `[{"$tuple":[1]},{}]` || r.ResultBytes != len(r.Result) || r.ResultDigest != audit.Digest(r.Result) {
 		t.Errorf("outcome: %+v", r)
 	}
-	if r := log.records[5]; r.Call != 2 || r.Error != "t.Bad" || r.Result != nil {
+	if r := log.records[4]; *r.CallsLeft != 998 || r.Effects != "pure" {
+		t.Errorf("second decision: %+v", r)
+	}
+	if r := log.records[5]; r.Call != 2 || r.Error != "t.Bad" || r.Result != nil || string(r.Answer) != `{"error":{"type":"t.Bad","message":"bad","attributes":{"pos":3}}}` {
 		t.Errorf("outcome of the exception: %+v", r)
 	}
-	if r := log.records[6]; !*r.OK || r.Usage.HostCalls != 2 || r.Usage.Fuel <= 0 {
+	if r := log.records[6]; !*r.OK || r.Usage.HostCalls != 2 || r.Usage.Fuel <= 0 || r.StdoutDigest != audit.Digest([]byte("out\n")) || r.StderrDigest != "" ||
+		!strings.HasPrefix(r.ValueDigest, "sha256:") {
 		t.Errorf("ended: %+v", r)
 	}
 	if r := log.records[8]; r.Exec != 2 || *r.OK || r.Error != host.GuestCrashed {
@@ -219,8 +228,8 @@ func TestPolicyNamesTheLog(t *testing.T) {
 	h := open(t, c)
 	exec(t, session(t, h), "value 1")
 	h.Close()
-	if got := readLines(t, strings.TrimSuffix(c.Policy.File, "policy.toml")+"records/"+audit.FolderFile); len(got) != 4 {
-		t.Errorf("%d records, want 4: %q", len(got), got)
+	if got := readLines(t, strings.TrimSuffix(c.Policy.File, "policy.toml")+"records/log.jsonl"); len(got) != 5 {
+		t.Errorf("%d records, want 5: %q", len(got), got)
 	}
 }
 

@@ -31,6 +31,23 @@ type granted struct {
 	function   string // "sqrt"
 	index      int    // in the linked module's order
 	capability capabilities.Capability
+	effects    string     // of the capability, as records say them
+	redaction  *redaction // nil if records keep everything
+	signature  *capabilities.Signature
+	grant      *policies.Grant
+}
+
+// unsupported refuses a policy that asks for what this host cannot do: to leave it out silently would not be what the
+// policy says.
+func unsupported(policy *policies.Policy) error {
+	var errs []error
+	for _, tool := range policy.Tools {
+		errs = append(errs, fmt.Errorf("%w: %v: [tool.%s], a tool from a plugin", ErrUnsupported, tool.Position, tool.Name))
+	}
+	for _, p := range policy.Python.Packages {
+		errs = append(errs, fmt.Errorf("%w: %v: package %s", ErrUnsupported, p.Position, p))
+	}
+	return errors.Join(errs...)
 }
 
 // grantedFunctions finds the capabilities of all grants, in the order of their imports. A grant of what does not exist is
@@ -38,7 +55,11 @@ type granted struct {
 func grantedFunctions(policy *policies.Policy, registry *capabilities.Registry) ([]*granted, error) {
 	var list []*granted
 	var missing []error
-	for _, grant := range policy.Grants {
+	for i := range policy.Grants {
+		grant := &policy.Grants[i]
+		if family, ok := registry.Family(grant.Family); ok && family.Decide != nil && !grant.Decides() {
+			missing = append(missing, fmt.Errorf("host: the policy was not parsed with the scopes of family %q: use the registry's Vocabulary", grant.Family))
+		}
 		for _, function := range grant.Functions {
 			name := grant.Family + "." + function
 			capability, ok := registry.Lookup(name)
@@ -46,8 +67,10 @@ func grantedFunctions(policy *policies.Policy, registry *capabilities.Registry) 
 				missing = append(missing, fmt.Errorf("host: the policy grants %q, and there is no such capability", name))
 				continue
 			}
+			signature, _ := registry.Signature(name)
 			list = append(list, &granted{
 				symbol: symbol(grant.Family, function), name: name, function: function, capability: capability,
+				signature: signature, grant: grant, effects: capability.Spec().Effects.String(),
 			})
 		}
 	}

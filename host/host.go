@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -44,6 +45,22 @@ type Config struct {
 	// names; that one is closed with the host.
 	Audit audit.Log
 
+	// Sinks are told of each record once the log has it: for traces, counters and the like. They cannot refuse one.
+	Sinks []audit.Sink
+
+	// Labels are in the record of each session's beginning: whatever tells the embedder's sessions apart.
+	Labels map[string]string
+
+	// Replay, if not nil, answers all host calls: nothing is decided, and no capability is called. Package audit/replay runs
+	// recorded sessions again with it.
+	Replay Replay
+
+	// Approver asks a human where the policy says approve. Nil means that there is nobody to ask: such calls are denied.
+	Approver Approver
+
+	// ApprovalTimeout is how long the approver may take for one question. It is not part of limits.wall_time. Zero means 5 minutes.
+	ApprovalTimeout time.Duration
+
 	// Spare is how many interpreters of closed sessions are put back to what a new one is and kept for new sessions, which
 	// then begin in a fraction of the time. Each takes up to about two megabytes. 0 means one for each processor, [NoSpare] none.
 	Spare int
@@ -51,6 +68,10 @@ type Config struct {
 	// Progress, if not nil, is called by New when a stage begins: "link", "check", "compile", "boot".
 	Progress func(stage string)
 }
+
+// Replay gives the answer, in JSON as docs/abi.md has it, to a call of a capability in a session of this host, whose ID is given: exec and call are numbers from 1. arguments are
+// those that a record would have, nil if the request was malformed. After an error the guest gets an exception.
+type Replay func(session string, exec, call int, capability string, arguments []byte) (answer []byte, err error)
 
 // Guest is a Python interpreter for the ABI of docs/abi.md, before linking.
 type Guest struct {
@@ -76,12 +97,14 @@ type Host struct {
 	limits    policies.Limits
 	bounds    bounds
 	functions []*granted // in the order of their indices
+	rates     policies.Rates
 	logger    hclog.Logger
 
 	guestDigest, linkedDigest string
 
 	audit     audit.Log
 	ownsAudit bool
+	versions  audit.Versions
 
 	files         fs.FS
 	configuration []byte
@@ -134,8 +157,14 @@ func New(ctx context.Context, config Config) (*Host, error) {
 
 // prepare does what New does. What it has opened when it fails, the caller releases.
 func (h *Host) prepare(ctx context.Context) error {
+	if err := unsupported(h.policy); err != nil {
+		return err
+	}
 	var err error
 	if h.functions, err = grantedFunctions(h.policy, h.config.Capabilities); err != nil {
+		return err
+	}
+	if err := redactions(h.policy, h.config.Capabilities, h.functions); err != nil {
 		return err
 	}
 	if err := h.identifyGuest(); err != nil {
@@ -173,12 +202,13 @@ func (h *Host) prepare(ctx context.Context) error {
 		}
 	}
 	if h.audit = h.config.Audit; h.audit == nil {
-		if h.audit, err = openAudit(h.policy); err != nil {
+		if h.audit, err = h.openAudit(); err != nil {
 			return err
 		}
 		h.ownsAudit = true
 	}
-	h.audit = audit.Multi(h.audit, audit.NewLogger(h.logger))
+	h.versions = versions()
+	h.audit = audit.WithSinks(h.audit, append([]audit.Sink{audit.NewLogger(h.logger)}, h.config.Sinks...)...)
 	return nil
 }
 

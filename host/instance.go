@@ -89,6 +89,11 @@ func (in *instance) entered(ctx context.Context, mod api.Module) error {
 				return err
 			}
 		}
+		module, ok := ctx.Value(extism.PluginCtxKey("extism")).(api.Module)
+		if !ok {
+			return errors.New("host: Extism does not tell its host functions where its kernel is")
+		}
+		in.kernel = &kernel{Module: module, functions: make(map[string]api.Function)}
 		in.module, in.meter, in.exchange = mod, meter, exchangeOf(mod)
 		if in.image != nil {
 			var err error
@@ -147,7 +152,7 @@ func (in *instance) enter(ctx context.Context, export string, input []byte, boun
 	}
 	in.input = input
 	defer func() { in.input = nil }()
-	if in.module != nil && in.kernel != nil {
+	if in.module != nil {
 		return in.drive(ctx, export, input, bound)
 	}
 	code, output, err := in.plugin.CallWithContext(ctx, export, input)

@@ -79,9 +79,6 @@ type kernelGuard struct {
 }
 
 func (g kernelGuard) Before(ctx context.Context, mod api.Module, def api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
-	if x := executionOf(ctx); x != nil && x.session.instance.kernel == nil {
-		x.session.instance.kernel = &kernel{Module: mod, functions: make(map[string]api.Function)}
-	}
 	keepDeadline(ctx)
 	position, err := checkKernel(mod.Memory())
 	if err != nil {

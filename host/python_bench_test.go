@@ -12,22 +12,22 @@ import (
 )
 
 // pythonHost is a host of the real guest that grants math.sqrt.
-func pythonHost(tb testing.TB) *host.Host {
+func pythonHost(tb testing.TB, log audit.Log) *host.Host {
 	tb.Helper()
 	registry, err := capabilities.NewRegistry(math.Family())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	policy, err := policies.Parse("policy.toml", []byte("policy = 1\nname = \"bench\"\n[limits]\nhost_calls = 1_000_000_000\nwall_time = \"1h\"\nfuel = 1_000_000_000_000_000\n[grant.math]\nfunctions = [\"sqrt\"]\n"),
-		policies.Vocabulary{Families: registry.Functions()})
+		policies.Vocabulary{Families: registry.Vocabulary()})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return open(tb, host.Config{Policy: policy, Capabilities: registry, Audit: audit.Discard})
+	return open(tb, host.Config{Policy: policy, Capabilities: registry, Audit: log})
 }
 
 func BenchmarkPythonNewSession(b *testing.B) {
-	h := pythonHost(b)
+	h := pythonHost(b, audit.Discard)
 	for b.Loop() {
 		s, err := h.NewSession(b.Context())
 		if err != nil {
@@ -38,7 +38,7 @@ func BenchmarkPythonNewSession(b *testing.B) {
 }
 
 func BenchmarkPythonNewSessionExec(b *testing.B) {
-	h := pythonHost(b)
+	h := pythonHost(b, audit.Discard)
 	for b.Loop() {
 		s, err := h.NewSession(b.Context())
 		if err != nil {
@@ -51,15 +51,30 @@ func BenchmarkPythonNewSessionExec(b *testing.B) {
 	}
 }
 
-func BenchmarkPythonWarmExec(b *testing.B) { benchmarkPython(b, "1+1", 1) }
+func BenchmarkPythonWarmExec(b *testing.B) { benchmarkLogs(b, "1+1", 1) }
 
 func BenchmarkPythonHostCall(b *testing.B) {
-	benchmarkPython(b, "import math\nf = math.sqrt\nfor i in range(10000): f(i)", 10000)
+	benchmarkLogs(b, "import math\nf = math.sqrt\nfor i in range(10000): f(i)", 10000)
+}
+
+// benchmarkLogs is benchmarkPython without a log and with one in a folder.
+func benchmarkLogs(b *testing.B, code string, times int) {
+	b.Run("discard", func(b *testing.B) { benchmarkPython(b, audit.Discard, code, times) })
+	for _, durability := range []audit.Durability{audit.Batch, audit.Effects} {
+		b.Run(string(durability), func(b *testing.B) {
+			log, err := audit.Open(b.TempDir(), audit.Options{Durability: durability})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(func() { log.Close() })
+			benchmarkPython(b, log, code, times)
+		})
+	}
 }
 
 // benchmarkPython runs code in one session; it does something times each run.
-func benchmarkPython(b *testing.B, code string, times int) {
-	h := pythonHost(b)
+func benchmarkPython(b *testing.B, log audit.Log, code string, times int) {
+	h := pythonHost(b, log)
 	s := session(b, h)
 	for b.Loop() {
 		if r, err := s.Exec(b.Context(), code, host.ExecOptions{}); err != nil || !r.OK {
@@ -77,7 +92,7 @@ func busySession(b *testing.B, h *host.Host) *host.Session {
 }
 
 func BenchmarkPythonReset(b *testing.B) {
-	s := session(b, pythonHost(b))
+	s := session(b, pythonHost(b, audit.Discard))
 	for b.Loop() {
 		b.StopTimer()
 		exec(b, s, "x = [1, 2, 3]")
@@ -89,7 +104,7 @@ func BenchmarkPythonReset(b *testing.B) {
 }
 
 func BenchmarkPythonCheckpoint(b *testing.B) {
-	s := busySession(b, pythonHost(b))
+	s := busySession(b, pythonHost(b, audit.Discard))
 	for b.Loop() {
 		b.StopTimer()
 		exec(b, s, "d['0'].append(1)")
@@ -101,7 +116,7 @@ func BenchmarkPythonCheckpoint(b *testing.B) {
 }
 
 func BenchmarkPythonFork(b *testing.B) {
-	s := busySession(b, pythonHost(b))
+	s := busySession(b, pythonHost(b, audit.Discard))
 	for b.Loop() {
 		b.StopTimer()
 		exec(b, s, "d['0'].append(1)")
@@ -117,7 +132,7 @@ func BenchmarkPythonFork(b *testing.B) {
 }
 
 func BenchmarkPythonSaveAndRestore(b *testing.B) {
-	h := pythonHost(b)
+	h := pythonHost(b, audit.Discard)
 	s := busySession(b, h)
 	var saved bytes.Buffer
 	b.Run("save", func(b *testing.B) {

@@ -78,8 +78,7 @@ func (in *instance) restart(d *delta) bool {
 		return false
 	}
 	if in.module != nil {
-		kernel := in.kernelMemory.size()
-		if in.kernel == nil || kernel != in.kernelSize ||
+		if in.kernelMemory.size() != in.kernelSize ||
 			!in.memory.restore(in.image.pagemap, in.image.bytes) || !in.kernelMemory.restore(in.image.pagemap, in.kernelStart) {
 			return false
 		}

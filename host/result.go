@@ -1,7 +1,6 @@
 package host
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -172,39 +171,4 @@ func readError(data []byte) (*Error, error) {
 		e.Limit = *limit
 	}
 	return e, nil
-}
-
-// readObject reads a JSON object that has exactly the given members, each once. Package json alone takes other
-// spellings, repeated and missing members, which would be as many ways to say two things at once.
-func readObject(data []byte, members map[string]any) error {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return fmt.Errorf("%w: not an object", errMalformed)
-	}
-	seen := make(map[string]bool, len(members))
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return fmt.Errorf("%w: %w", errMalformed, err)
-		}
-		name, _ := token.(string)
-		target, known := members[name]
-		if !known || seen[name] {
-			return fmt.Errorf("%w: unknown or repeated member %.50q", errMalformed, name)
-		}
-		seen[name] = true
-		if err := decoder.Decode(target); err != nil {
-			return fmt.Errorf("%w: %w", errMalformed, err)
-		}
-	}
-	if _, err := decoder.Token(); err != nil {
-		return fmt.Errorf("%w: %w", errMalformed, err)
-	}
-	if len(bytes.TrimSpace(data[decoder.InputOffset():])) > 0 {
-		return fmt.Errorf("%w: more after its end", errMalformed)
-	}
-	if len(seen) != len(members) {
-		return fmt.Errorf("%w: a member is missing", errMalformed)
-	}
-	return nil
 }

@@ -10,34 +10,19 @@ import (
 	"github.com/tetratelabs/wazero/sys"
 )
 
-// errWallTime is the cause of a context that ended because of limits.wall_time.
-var errWallTime = errors.New("host: wall_time")
-
-// deadline returns a context that ends with ctx, when the host closes, or after limit, whichever is first; its cause says which.
-func (h *Host) deadline(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	disconnect := context.AfterFunc(h.closing, func() { cancel(ErrClosed) })
-	ctx, cancelTimer := context.WithTimeoutCause(ctx, limit, errWallTime)
-	return ctx, func() {
-		cancelTimer()
-		disconnect()
-		cancel(nil)
-	}
-}
-
 // run calls the guest under the policy's limits, and makes of whatever happens a result, or an error if the
 // caller's context or the host ended it.
 func (x *execution) run(ctx context.Context, entry string, request []byte) (*Result, error) {
 	s, limits := x.session, x.session.host.limits
 	s.instance.stdio.take()
 	started := time.Now()
-	ctx, cancel := s.host.deadline(ctx, limits.WallTime)
-	defer cancel()
+	ctx, x.deadline = s.host.deadline(ctx, limits.WallTime)
+	defer x.deadline.stop()
 
 	output, left, err := s.instance.run(x.context(ctx), entry, request, limits.Fuel, s.host.bounds.output)
 	usage := Usage{
 		Fuel:        limits.Fuel - max(left, 0),
-		WallMS:      math.Round(time.Since(started).Seconds()*1e6) / 1e3,
+		WallMS:      math.Round((time.Since(started)-x.deadline.waited()).Seconds()*1e6) / 1e3,
 		MemoryBytes: int64(s.instance.memory.size()),
 		HostCalls:   x.calls,
 	}

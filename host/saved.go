@@ -9,16 +9,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 
 	"github.com/klauspost/compress/zstd"
 
 	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/policies"
 )
 
 // A saved session is a line of magic, a line of JSON that says what it belongs to, the compressed delta, and the SHA-256 of all before it:
 //
 //	postern session 1
-//	{"guest":"sha256:…","linked":"sha256:…","policy":"sha256:…","image":"sha256:…","session":"…","execs":3,"bytes":…}
+//	{"guest":"sha256:…","linked":"sha256:…","policy":"sha256:…","image":"sha256:…","session":"…","execs":3,"bytes":…,"usage":{…}}
 //	zstd of: memory size (u64), number of globals (u32), globals (u64 each), number of pages (u32), page numbers (u32 each), pages
 //
 // Numbers are little-endian. The digest finds damage, not malice: whoever can write the file can write any digest. What a file
@@ -34,10 +36,19 @@ type savedHeader struct {
 	Session string `json:"session"` // the id of the one that was saved
 	Execs   int    `json:"execs"`
 	Bytes   int64  `json:"bytes"` // of the compressed delta
+
+	Usage policies.Usage `json:"usage"` // of the policy's quotas
+}
+
+// withoutConsent leaves out what a human has approved: a file does not prove that anybody did, so they are asked again.
+func withoutConsent(u policies.Usage) policies.Usage {
+	u = u.Clone()
+	maps.DeleteFunc(u.Answers, func(_ string, yes bool) bool { return yes })
+	return u
 }
 
 const (
-	savedHeaderSize = 4 * kib // the longest header
+	savedHeaderSize = 64 * kib // the longest header
 	savedExecs      = 1 << 40
 )
 
@@ -75,7 +86,7 @@ func (s *Session) Save(w io.Writer) error {
 	compressed := codec.encoder.EncodeAll(body.plain(), nil)
 	header, err := encodeJSON(savedHeader{
 		Guest: h.guestDigest, Linked: h.linkedDigest, Policy: h.policy.Digest, Image: h.image.digest,
-		Session: s.id, Execs: s.number, Bytes: int64(len(compressed)),
+		Session: s.id, Execs: s.number, Bytes: int64(len(compressed)), Usage: withoutConsent(s.usage),
 	})
 	if err != nil {
 		return err
@@ -104,7 +115,7 @@ func (h *Host) Restore(ctx context.Context, r io.Reader) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return h.openSession(ctx, d, header.Execs, header.Session)
+	return h.openSession(ctx, d, origin{header.Session, header.Execs, withoutConsent(header.Usage)})
 }
 
 // readSaved reads a saved session. Nothing of it is believed before its digest was compared.

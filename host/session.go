@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/policies"
 )
 
 // A Session is one interpreter. What one call leaves behind, variables and modules, the next one finds. A session serves
@@ -24,7 +25,8 @@ type Session struct {
 	id       string
 	instance *instance // nil after a fall, until the next call
 	journal  journal
-	number   int // of execs
+	number   int            // of execs
+	usage    policies.Usage // of the policy's quotas; like number, for whoever is busy
 
 	kept    *delta // the last state that was kept; nil: that of a new session
 	current bool   // kept is what the session is: nothing has run since
@@ -49,14 +51,24 @@ func (h *Host) NewSession(ctx context.Context) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("host: new session: %w", err)
 	}
-	return h.openSession(ctx, nil, 0, "")
+	return h.openSession(ctx, nil, origin{})
 }
 
-// openSession makes a session that begins as d says, after so many execs of the session it comes from, if it comes from one. The caller keeps the host open.
-func (h *Host) openSession(ctx context.Context, d *delta, number int, from string) (*Session, error) {
-	s := &Session{host: h, id: newID(), kept: d, current: true, number: number}
+// An origin is the session that another one goes on from; the zero origin is none.
+type origin struct {
+	id     string
+	number int            // of its execs
+	usage  policies.Usage // of the policy's quotas
+}
+
+// openSession makes a session that begins as d says. The caller keeps the host open.
+func (h *Host) openSession(ctx context.Context, d *delta, from origin) (*Session, error) {
+	s := &Session{host: h, id: newID(), kept: d, current: true, number: from.number, usage: from.usage.Clone()}
 	s.journal = h.newJournal(s.id)
-	err := s.journal.write(audit.SessionOpened, func(r *audit.Record) { r.PolicyName, r.From = h.policy.Name, from })
+	err := s.journal.write(audit.SessionOpened, func(r *audit.Record) {
+		h.describe(r)
+		r.From = from.id
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -237,10 +249,11 @@ func (x *execution) recordEnd(result *Result, err error, restored bool) error {
 			return
 		case result.Error != nil:
 			r.Error, r.Limit = result.Error.Type, result.Error.Limit
-			if x.journal.full { // the code chooses the words, and may put data into them
+			if x.journal.words { // the code chooses them, and may put data into them
 				r.Detail = result.Error.Message
 			}
 		}
+		r.ValueDigest, r.StdoutDigest, r.StderrDigest = digestOf(result.Value), digestOf([]byte(result.Stdout)), digestOf([]byte(result.Stderr))
 		r.Usage = (*audit.Usage)(&result.Usage)
 		r.Duration = time.Duration(result.Usage.WallMS * float64(time.Millisecond))
 	})

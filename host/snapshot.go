@@ -110,9 +110,9 @@ func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint
 	}
 	defer func() { err = errors.Join(err, in.close(context.WithoutCancel(ctx))) }()
 
-	ctx, cancel := h.deadline(ctx, bootTime)
-	defer cancel()
-	x := &execution{session: &Session{host: h, instance: in}, journal: journal{log: audit.Discard}}
+	ctx, deadline := h.deadline(ctx, bootTime)
+	defer deadline.stop()
+	x := &execution{session: &Session{host: h, instance: in}, journal: journal{log: audit.Discard}, deadline: deadline}
 	for _, step := range []struct {
 		export string
 		input  []byte

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/policies"
 )
 
 // Reset makes the session what it was when it was new: no variable, module or quota of what has run is left. It works on a lost
@@ -18,7 +19,7 @@ func (s *Session) Reset(ctx context.Context) error {
 	if err := s.journal.write(audit.SessionReset, func(*audit.Record) {}); err != nil {
 		return err
 	}
-	s.kept, s.current = nil, true
+	s.kept, s.current, s.usage = nil, true, policies.Usage{}
 	if s.instance != nil && !s.instance.restart(nil) {
 		s.fall()
 	}
@@ -55,7 +56,8 @@ func (s *Session) keep() error {
 	return nil
 }
 
-// Fork returns another session that has what this one has now, variables, functions and modules, and goes on by itself. This one is
+// Fork returns another session that has what this one has now, variables, functions and modules, what it has used of quotas and the
+// answers of humans that hold for it, and goes on by itself. This one is
 // unchanged, except that it has a checkpoint as by [Session.Checkpoint], with whose errors Fork fails, too.
 func (s *Session) Fork(ctx context.Context) (*Session, error) {
 	release, err := s.acquire()
@@ -66,5 +68,5 @@ func (s *Session) Fork(ctx context.Context) (*Session, error) {
 	if err := s.keep(); err != nil {
 		return nil, err
 	}
-	return s.host.openSession(ctx, s.kept, s.number, s.id)
+	return s.host.openSession(ctx, s.kept, origin{s.id, s.number, s.usage})
 }

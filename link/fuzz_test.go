@@ -98,6 +98,57 @@ func FuzzCode(f *testing.F) {
 	})
 }
 
+// FuzzFuel runs the code of one function, (i32) -> i32, metered. In whatever slices its fuel comes, it does the same and takes the
+// same; and what ends before its fuel does, does so without metering.
+func FuzzFuel(f *testing.F) {
+	for _, code := range []string{
+		"20 00", "03 40 20 00 41 01 6b 22 00 0d 00 0b 20 00", "02 40 03 40 20 00 0d 01 0c 00 0b 0b 41 07", "20 00 41 05 49 04 7f 20 00 41 01 6a 10 00 05 20 00 0b",
+		"41 02 20 00 03 01 20 00 41 01 6b 22 00 0d 00 0b 6a", "02 40 02 40 02 40 20 00 0e 02 01 02 00 0b 0b 41 04 0f 0b 41 05",
+		"20 00 40 00", "41 00 41 01 20 00 fc 0b 00 41 00 28 02 00", "03 7f 20 00 41 03 6a 22 00 41 20 49 0d 00 20 00 0b", "20 00 03 40 03 40 0c 01 0b 0b",
+	} {
+		f.Add(raw(code), uint32(3))
+	}
+	f.Fuzz(func(t *testing.T, code []byte, argument uint32) {
+		if len(code) > 100 {
+			return
+		}
+		body := fmt.Sprintf("01 01 7f %x 0b", code)
+		plain := raw(header + "01 0b 02 60 01 7f 01 7f 60 02 7f 7f 00 " + "03 02 01 00 " + "05 04 01 01 01 02 " + "07 05 01 01 'f' 00 00 " +
+			section("0a", fmt.Sprintf("01 %02x ", len(raw(body)))+body))
+		metered, err := link.Meter(plain)
+		if err != nil {
+			return
+		}
+		const fuel = 5_000
+		var first observed
+		for slice := range int64(4) {
+			r := tryRunner(t, wazero.NewRuntimeConfigInterpreter(), metered, slice)
+			if r == nil {
+				return // it is not valid; FuzzCode compares that
+			}
+			r.fresh(t)
+			o := r.call(t, "f", uint64(argument), fuel)
+			switch {
+			case strings.Contains(o.trap, "stack overflow"):
+				return // a refuelled function uses more of it
+			case slice == 0:
+				first = o
+			case o.String() != first.String():
+				t.Errorf("in slices of %d: %v, all at once: %v", slice, o, first)
+			}
+		}
+		if first.fuel > fuel {
+			return
+		}
+		r := newRunner(t, wazero.NewRuntimeConfigInterpreter(), plain, 0)
+		r.fresh(t)
+		o := r.call(t, "f", uint64(argument), 0)
+		if o.fuel = first.fuel; o.String() != first.String() {
+			t.Errorf("metered %v, unmetered %v", first, o)
+		}
+	})
+}
+
 // sameForWazero checks that wazero compiles both modules or neither.
 func sameForWazero(t *testing.T, r wazero.Runtime, plain, metered []byte) {
 	compile := func(module []byte) error {

@@ -33,7 +33,7 @@ const (
 )
 
 // Version changes when the same input gives another output than before: what was linked by another version is stale.
-const Version = 2
+const Version = 3
 
 // reserved begins the name of every export that link adds, and of no other.
 const reserved = "postern:"

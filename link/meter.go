@@ -75,36 +75,32 @@ func addFuel(m *wasm.Module) {
 	}
 	t := &meter{m: m, fuel: addState(m, FuelGlobal, initial), charges: make(map[cost]uint32)}
 	t.addRefuel()
+	first := m.FunctionCount() - uint32(len(m.Functions))
 	for i := range m.Functions {
 		f := &m.Functions[i]
-		f.Code = t.function(f.Code)
+		f.Code = t.function(f, first+uint32(i))
 	}
 	m.Functions = append(m.Functions, t.helpers...)
 }
 
-func (t *meter) function(code []byte) []byte {
-	out := t.chargeOne(make(wasm.Code, 0, len(code)+len(code)/4+32))
-	return wasm.Rewrite(out, code, charged, func(out []byte, in wasm.Instruction) []byte {
-		instruction := code[in.Start:in.End]
-		if in.Op == wasm.OpLoop {
-			// A loop's parameters, if it has any, stay untouched on the stack below.
-			return t.chargeOne(append(out, instruction...))
-		}
-		return append(wasm.Code(out).Index(wasm.OpCall, t.charge(rangeCost(in.Op))), instruction...)
-	})
+// charge takes one unit and leaves on the stack whether the fuel has become negative.
+func (t *meter) charge(c wasm.Code) wasm.Code {
+	return t.negative(c.Index(wasm.OpGlobalGet, t.fuel).I64(1).Do(wasm.OpI64Sub).Index(wasm.OpGlobalSet, t.fuel))
 }
 
-// charged says whether an instruction takes fuel.
-func charged(in wasm.Instruction) bool { return in.Op == wasm.OpLoop || rangeCost(in.Op) != 0 }
-
-// chargeOne takes one unit.
-func (t *meter) chargeOne(c wasm.Code) wasm.Code {
-	return t.trapWhenNegative(c.Index(wasm.OpGlobalGet, t.fuel).I64(1).Do(wasm.OpI64Sub).Index(wasm.OpGlobalSet, t.fuel))
+// negative leaves on the stack whether the fuel is negative.
+func (t *meter) negative(c wasm.Code) wasm.Code {
+	return c.Index(wasm.OpGlobalGet, t.fuel).I64(0).Do(wasm.OpI64LtS)
 }
 
-func (t *meter) trapWhenNegative(c wasm.Code) wasm.Code {
-	return c.Index(wasm.OpGlobalGet, t.fuel).I64(0).Do(wasm.OpI64LtS).
-		Block(wasm.OpIf).Index(wasm.OpCall, t.refuel).End()
+// ifRefuel takes from the stack whether the fuel is negative, and gets more if it is.
+func (t *meter) ifRefuel(c wasm.Code) wasm.Code {
+	return c.Block(wasm.OpIf).Index(wasm.OpCall, t.refuel).End()
+}
+
+// refuelAndGiveBack gets more fuel after a charge of one that is going to be made again.
+func (t *meter) refuelAndGiveBack(c wasm.Code) wasm.Code {
+	return c.Index(wasm.OpCall, t.refuel).Index(wasm.OpGlobalGet, t.fuel).I64(1).Do(wasm.OpI64Add).Index(wasm.OpGlobalSet, t.fuel)
 }
 
 // addRefuel adds the function that is called when the fuel has become negative, and traps unless that has changed when it
@@ -115,16 +111,15 @@ func (t *meter) addRefuel() {
 	t.helpers = append(t.helpers, wasm.Function{
 		Type:   t.m.TypeIndex(wasm.FuncType{}),
 		Locals: wasm.Locals(),
-		Code: wasm.Code{}.Index(wasm.OpGlobalGet, t.fuel).I64(0).Do(wasm.OpI64LtS).
-			Block(wasm.OpIf).Do(wasm.OpUnreachable).End().End(),
+		Code:   t.negative(wasm.Code{}).Block(wasm.OpIf).Do(wasm.OpUnreachable).End().End(),
 	})
 	t.m.Exports = append(t.m.Exports, wasm.Export{Name: RefuelFunction, Kind: wasm.KindFunction, Index: t.refuel})
 }
 
-// charge is the index of the function (length) -> length that takes the cost of a range. The length is on top of the
+// rangeCharge is the index of the function (length) -> length that takes the cost of a range. The length is on top of the
 // stack before the instruction, and must be again after the charge: a function does both and needs no locals
 // of its caller.
-func (t *meter) charge(per cost) uint32 {
+func (t *meter) rangeCharge(per cost) uint32 {
 	if index, ok := t.charges[per]; ok {
 		return index
 	}
@@ -134,7 +129,7 @@ func (t *meter) charge(per cost) uint32 {
 	} else {
 		c = c.I64(int64(-per)).Do(wasm.OpI64Shl)
 	}
-	c = t.trapWhenNegative(c.Do(wasm.OpI64Sub).Index(wasm.OpGlobalSet, t.fuel)).Get(0).End()
+	c = t.ifRefuel(t.negative(c.Do(wasm.OpI64Sub).Index(wasm.OpGlobalSet, t.fuel))).Get(0).End()
 	index := t.m.FunctionCount() + uint32(len(t.helpers))
 	t.helpers = append(t.helpers, wasm.Function{
 		Type:   t.m.TypeIndex(wasm.FuncType{Params: string([]byte{wasm.I32}), Results: string([]byte{wasm.I32})}),

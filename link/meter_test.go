@@ -160,10 +160,12 @@ func TestPluginKeepsItsIndices(t *testing.T) {
 // Code that names a global or a function which is not there must not come to name one that metering adds.
 func TestInvalidModulesDoNotBecomeValid(t *testing.T) {
 	for name, body := range map[string]string{
-		"the fuel":           "42 ff 00 24 00 0b",
-		"the charge":         "41 00 10 01 1a 41 00 41 00 41 00 fc 0b 00 0b",
-		"the charge's type":  "41 00 41 00 11 02 00 1a 0b",
-		"a block's new type": "41 00 02 02 0b 1a 0b",
+		"the fuel":                "42 ff 00 24 00 0b",
+		"the charge":              "41 00 10 01 1a 41 00 41 00 41 00 fc 0b 00 0b",
+		"the charge's type":       "41 00 41 00 11 02 00 1a 0b",
+		"a block's new type":      "41 00 02 02 0b 1a 0b",
+		"a block around the code": "41 00 0c 01 0b",
+		"a block around a loop":   "03 7e 42 00 0c 02 0b 0b",
 	} {
 		m := module("03 02 01 00 05 03 01 00 01 " + section("0a", fmt.Sprintf("01 %02x 00 ", len(raw(body))+1)+body))
 		if out, err := link.Meter(m); err == nil {

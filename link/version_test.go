@@ -11,7 +11,7 @@ import (
 
 // TestVersion holds Version to its word. When it fails, the output has changed: raise Version, then put the new digest here.
 func TestVersion(t *testing.T) {
-	const version, want = 2, "8d362441be012228c26210ba3aad64dec932147e33713b38c6f40b6b41c3ff6e"
+	const version, want = 3, "4a83d31853c920e1485e7379742b0b64824bb8616565729613b0a572059046ed"
 	linked, err := link.Link(toy.Wasm(), link.Options{Functions: []string{"a_b", "c_d"}, Meter: true})
 	if err != nil {
 		t.Fatal(err)

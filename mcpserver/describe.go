@@ -1,6 +1,7 @@
 package mcpserver
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"strings"
@@ -9,16 +10,23 @@ import (
 	"github.com/postern-sandbox/postern/guest"
 )
 
+// A granted function, and how it is called.
+type function struct {
+	capabilities.Spec
+	name string // with the module's name in Python
+	note string // the policy's
+}
+
 // granted are the functions that the policy grants.
-func granted(config Config) (specs []capabilities.Spec) {
+func granted(config Config) (functions []function) {
 	for _, grant := range config.Policy.Grants {
 		for _, name := range grant.Functions {
 			if capability, ok := config.Capabilities.Lookup(grant.Family + "." + name); ok {
-				specs = append(specs, capability.Spec())
+				functions = append(functions, function{capability.Spec(), cmp.Or(grant.As, grant.Family) + "." + name, grant.Note})
 			}
 		}
 	}
-	return specs
+	return functions
 }
 
 // describeTool is what the model is told of run_python.
@@ -40,12 +48,16 @@ func describeGrants(config Config, brief int) string {
 	fmt.Fprintf(&modules, "\nModules to import: %s\n\nFunctions, each in a module to import that has the name before the dot:\n", orNone(config.Policy.Python.Imports))
 	specs := granted(config)
 	for _, spec := range specs {
-		fmt.Fprintf(&functions, "  %s%s  %s\n", spec.Name(), spec.Signature, spec.Doc)
+		fmt.Fprintf(&functions, "  %s%s  %s", spec.name, spec.Signature, spec.Doc)
+		if spec.note != "" {
+			fmt.Fprintf(&functions, " (%s)", spec.note)
+		}
+		functions.WriteByte('\n')
 	}
 	if functions.Len() > brief {
 		functions.Reset()
 		for _, spec := range specs {
-			fmt.Fprintf(&functions, "  %s%s\n", spec.Name(), spec.Signature)
+			fmt.Fprintf(&functions, "  %s%s\n", spec.name, spec.Signature)
 		}
 		functions.WriteString("  (describe_policy says what they do)\n")
 	}

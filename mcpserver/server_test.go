@@ -37,7 +37,7 @@ func newServer(t testing.TB, sessions int) *mcpserver.Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := policies.Parse("policy.toml", []byte(policyText), policies.Vocabulary{Families: known.Functions()})
+	policy, err := policies.Parse("policy.toml", []byte(policyText), policies.Vocabulary{Families: known.Vocabulary()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,26 +2,53 @@ package policies
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
+	"slices"
 )
 
 // A checker reads the values of a document and collects what is wrong.
 type checker struct {
 	doc      *document
 	vocab    Vocabulary
-	complete bool // the document was read to its end, so what is missing is missing
+	modules  map[string]bool // those of vocab, once they are needed
+	complete bool            // the document was read to its end, so what is missing is missing
 	errs     Errors
 	warnings Errors
 	imports  []*value // what [python].imports names, to be compared with the grants
+
+	defaults  map[*ScopeKey]ScopeValue
+	positions map[string]Position // of the value of each key, by its path
+	whens     int                 // bytes of all conditions
+	searches  int                 // for nearest names
+	foreign   Errors              // mistakes of the policies that this one extends
+}
+
+// maxSearches is for how many mistakes of a policy the nearest valid name is
+// looked for. Nobody reads more of them, and a policy of nothing but mistakes would
+// take most of a second.
+const maxSearches = 100
+
+// suggest is [suggest] for as many mistakes as somebody will read.
+func (c *checker) suggest(wrong string, valid []string, otherwise string) string {
+	if c.searches++; c.searches > maxSearches {
+		return otherwise
+	}
+	return suggest(wrong, valid, otherwise)
 }
 
 func (c *checker) report(at int, message, hint string) {
-	c.errs = append(c.errs, &Error{c.doc.position(at), message, hint})
+	c.errs = append(c.errs, c.doc.newError(at, message, hint))
 }
 
 func (c *checker) warn(at int, message, hint string) {
-	c.warnings = append(c.warnings, &Error{c.doc.position(at), message, hint})
+	c.warnings = append(c.warnings, c.doc.newError(at, message, hint))
+}
+
+// note remembers where the value of a key stands.
+func (c *checker) note(path string, at int) {
+	if c.positions == nil {
+		c.positions = map[string]Position{}
+	}
+	c.positions[path] = c.doc.position(at)
 }
 
 // complain reports what is wrong with the value of a key.
@@ -35,7 +62,7 @@ func (c *checker) unknownKey(path string, e entry, known []string) {
 		thing = "table"
 	}
 	c.report(e.at, fmt.Sprintf("unknown %s %s%s", thing, quote(e.name), in(path)),
-		suggest(e.name, known, choices("known here:", known)))
+		c.suggest(e.name, known, choices("known here:", known)))
 }
 
 func (c *checker) isTable(f field) bool {
@@ -61,15 +88,10 @@ func (c *checker) choice(f field, valid ...string) string {
 	if !ok {
 		return ""
 	}
-	quoted := make([]string, len(valid))
-	for i, v := range valid {
-		if v == text {
-			return text
-		}
-		quoted[i] = strconv.Quote(v)
+	if slices.Contains(valid, text) {
+		return text
 	}
-	expected := "expected " + strings.Join(quoted, " or ")
-	c.complain(f, &complaint{f.value.at, expected + ", found " + quote(text), suggest(text, valid, "")})
+	c.complain(f, &complaint{f.value.at, "expected " + enumType(valid) + ", found " + quote(text), c.suggest(text, valid, "")})
 	return ""
 }
 

@@ -1,8 +1,10 @@
 package policies
 
 import (
+	"bytes"
 	"fmt"
 	"sort"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -63,6 +65,18 @@ func (d *document) runesBefore(at int) int {
 	return runes
 }
 
+// line returns where a line, counted from 1, begins and where it ends, without its line break.
+func (d *document) line(n int) (start, end int) {
+	start, end = d.lines[n-1], len(d.src)
+	if n < len(d.lines) {
+		end = d.lines[n] - 1
+	}
+	if end > start && d.src[end-1] == '\r' {
+		end--
+	}
+	return start, end
+}
+
 // A kind is the type of a TOML value.
 type kind uint8
 
@@ -90,18 +104,78 @@ type value struct {
 	kind  kind
 	at    int      // where it begins
 	text  string   // of a string what it says, of other scalars how it is written
-	plain bool     // a string of one line without escapes: its text stands in the file as it is
+	raw   []byte   // of a scalar: how it is written, with its quotes
 	items []*value // of an array
 	table *table   // of a table; of an array of tables the last one
 }
 
-// within returns the place of the given byte of a string's text, or that of
-// the whole string where escapes make the two differ.
+// within returns the place of the given byte of a string's text.
 func (v *value) within(offset int) int {
-	if v.kind == stringKind && v.plain {
-		return v.at + 1 + offset
+	if v.kind != stringKind {
+		return v.at
 	}
-	return v.at
+	at, length := decoded(v.raw, offset)
+	if length != len(v.text) {
+		return v.at // not read as TOML reads it: the string as a whole is right
+	}
+	return v.at + at
+}
+
+// decoded walks through a string as it is written. It returns at which of its
+// bytes the given byte of the text begins, and the length of the whole text.
+func decoded(raw []byte, offset int) (at, length int) {
+	quotes := 1
+	if len(raw) >= 6 && (string(raw[:3]) == `"""` || string(raw[:3]) == "'''") {
+		quotes = 3
+	}
+	i, at := quotes, -1
+	if quotes == 3 {
+		i += len(newline(raw[i:]))
+	}
+	for i < len(raw)-quotes {
+		made, size := 1, 1
+		if raw[0] == '"' && raw[i] == '\\' {
+			made, size = escape(raw[i:])
+		}
+		if at < 0 && made > 0 && length+made > offset {
+			at = i
+		}
+		i, length = i+size, length+made
+	}
+	if at < 0 {
+		at = i
+	}
+	return at, length
+}
+
+// newline returns the line break that a text begins with.
+func newline(text []byte) []byte {
+	switch {
+	case bytes.HasPrefix(text, []byte("\r\n")):
+		return text[:2]
+	case bytes.HasPrefix(text, []byte("\n")):
+		return text[:1]
+	}
+	return nil
+}
+
+// escape returns how many bytes an escape stands for and how many it has. The
+// text begins with a backslash and is valid TOML.
+func escape(text []byte) (made, size int) {
+	digits := map[byte]int{'x': 2, 'u': 4, 'U': 8}
+	c := text[1]
+	if n, ok := digits[c]; ok && len(text) >= 2+n {
+		r, err := strconv.ParseUint(string(text[2:2+n]), 16, 32)
+		if err != nil {
+			return 0, 2 + n
+		}
+		return utf8.RuneLen(rune(r)), 2 + n
+	}
+	if c != ' ' && c != '\t' && c != '\r' && c != '\n' {
+		return 1, 2
+	}
+	// A backslash at the end of a line: blanks and line breaks are skipped.
+	return 0, 1 + len(text[1:]) - len(bytes.TrimLeft(text[1:], " \t\r\n"))
 }
 
 func (v *value) mismatch(expected, hint string) *complaint {

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // A Position is a place in a policy file. Line and Column begin at 1; Column
@@ -46,6 +48,66 @@ type Error struct {
 	Position        // of the offending key or value
 	Message  string // what is wrong
 	Hint     string // what to do about it; may be empty
+
+	// Source is the part of the line at Position that is around it, and Caret
+	// the number of characters of Source before it. Source is empty where there
+	// is no such line.
+	Source string
+	Caret  int
+}
+
+// Excerpt returns the line at the error's position and, on a second line, a caret
+// under the place; or nothing where there is no line. Like [Error.Error] it can be
+// shown as it is.
+func (e *Error) Excerpt() string {
+	if e.Source == "" {
+		return ""
+	}
+	runes := []rune(e.Source)
+	before := string(runes[:min(e.Caret, len(runes))])
+	return "    " + printable(e.Source) + "\n    " + strings.Repeat(" ", utf8.RuneCountInString(shown(before, e.Source))) + "^"
+}
+
+// shown is how a part of a line is printed when the whole of it is printed.
+func shown(part, whole string) string {
+	if printable(whole) == whole {
+		return part
+	}
+	quoted := strconv.Quote(part)
+	return quoted[1 : len(quoted)-1]
+}
+
+// errorAt is newError for a place that is known by its line and column.
+func (d *document) errorAt(p Position, message, hint string) *Error {
+	at := d.lines[min(p.Line, len(d.lines))-1]
+	for n := 1; n < p.Column && at < len(d.src); n++ {
+		_, size := utf8.DecodeRune(d.src[at:])
+		at += size
+	}
+	e := d.newError(min(at, max(len(d.src)-1, 0)), message, hint)
+	e.Position = p
+	return e
+}
+
+// newError makes an error with the piece of the line that it is about.
+func (d *document) newError(at int, message, hint string) *Error {
+	const around = 60 // characters before the place; twice as many after it
+	e := &Error{Position: d.position(at), Message: message, Hint: hint}
+	start, end := d.line(e.Line)
+	at = min(at, end)
+	from, to := at, at
+	for n := 0; n < around && from > start; n++ {
+		_, size := utf8.DecodeLastRune(d.src[start:from])
+		from -= size
+	}
+	for n := 0; n < 2*around && to < end; n++ {
+		_, size := utf8.DecodeRune(d.src[to:end])
+		to += size
+	}
+	// A tab would be shown as an escape: one blank is what columns count.
+	e.Source = strings.ReplaceAll(string(d.src[from:to]), "\t", " ")
+	e.Caret = utf8.RuneCount(d.src[from:at])
+	return e
 }
 
 // Error returns "FILE:LINE:COL: message", followed by the hint in parentheses

@@ -7,7 +7,9 @@ import (
 )
 
 func ExampleParse() {
-	vocab := policies.Vocabulary{Families: map[string][]string{"math": {"cos", "log", "sqrt"}}}
+	vocab := policies.Vocabulary{Families: map[string]policies.Family{
+		"math": {Functions: []policies.Function{{Name: "cos"}, {Name: "log"}, {Name: "sqrt"}}},
+	}}
 	p, err := policies.Parse("policy.toml", []byte(`
 policy = 1
 name = "analyst"
@@ -33,7 +35,9 @@ functions = ["sqrt", "log"]
 
 // All mistakes are reported at once, each with its place.
 func ExampleParse_mistakes() {
-	vocab := policies.Vocabulary{Families: map[string][]string{"math": {"cos", "log", "sqrt"}}}
+	vocab := policies.Vocabulary{Families: map[string]policies.Family{
+		"math": {Functions: []policies.Function{{Name: "cos"}, {Name: "log"}, {Name: "sqrt"}}},
+	}}
 	_, err := policies.Parse("policy.toml", []byte(`
 policy = 1
 [limits]
@@ -51,7 +55,9 @@ functions = ["sqrt", "sqroot"]
 }
 
 func ExamplePolicy_Decide() {
-	vocab := policies.Vocabulary{Families: map[string][]string{"math": {"cos", "log", "sqrt"}}}
+	vocab := policies.Vocabulary{Families: map[string]policies.Family{
+		"math": {Functions: []policies.Function{{Name: "cos"}, {Name: "log"}, {Name: "sqrt"}}},
+	}}
 	p, err := policies.Parse("policy.toml", []byte(`policy = 1
 name = "analyst"
 [grant.math]
@@ -62,7 +68,7 @@ functions = ["sqrt", "log"]
 		return
 	}
 	for _, capability := range []string{"math.sqrt", "math.cos"} {
-		d := p.Decide(capability)
+		d := p.Decide(&policies.Call{Capability: capability})
 		fmt.Println(capability, d.Allow, d.Position, d.Reason)
 		fmt.Println(d.Hint)
 	}

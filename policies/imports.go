@@ -45,7 +45,8 @@ func (v Vocabulary) defaultImports() []string {
 	if v.Modules == nil {
 		return imports
 	}
-	return slices.DeleteFunc(imports, func(m string) bool { return !slices.Contains(v.Modules, m) })
+	known := setOf(v.Modules)
+	return slices.DeleteFunc(imports, func(m string) bool { return !known[m] })
 }
 
 func readImports(c *checker, f field, into *Python) {
@@ -76,8 +77,11 @@ func (c *checker) moduleMistake(item *value) *complaint {
 		}
 		offset += len(part) + len(".")
 	}
-	if c.vocab.Modules != nil && !slices.Contains(c.vocab.Modules, name) {
-		return &complaint{item.at, "there is no module " + quote(name), suggest(name, c.vocab.Modules, "imports takes modules of the standard library that the guest has")}
+	if c.modules == nil {
+		c.modules = setOf(c.vocab.Modules)
+	}
+	if c.vocab.Modules != nil && !c.modules[name] {
+		return &complaint{item.at, "there is no module " + quote(name), c.suggest(name, c.vocab.Modules, "imports takes modules of the standard library that the guest has")}
 	}
 	return nil
 }
@@ -89,9 +93,16 @@ func (c *checker) warnImports(p *Policy) {
 	for _, item := range c.imports {
 		listed[item.text] = true
 	}
+	for i := range p.Grants {
+		g := &p.Grants[i]
+		if at, said := p.Where(g.Rule() + ".as"); said && importable(g.As, p.Python.Imports) {
+			c.warnAt(p, at, fmt.Sprintf("%s.as: %q is also a module of imports: import gives the standard library's module, whose calls are neither decided nor recorded", g.Rule(), g.As),
+				"choose another name")
+		}
+	}
 	for _, item := range c.imports {
 		top, _, _ := strings.Cut(item.text, ".")
-		if _, granted := p.grant(top); granted {
+		if g, granted := p.grant(top); granted && g.As == "" {
 			c.warn(item.at, fmt.Sprintf("%q is also a granted family: import gives the standard library's module, whose calls are neither decided nor recorded", top),
 				fmt.Sprintf("remove %q from imports to get the granted functions", item.text))
 		}

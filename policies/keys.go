@@ -1,11 +1,10 @@
 package policies
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
+	"regexp"
 	"strings"
-	"unicode"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -60,72 +59,36 @@ func place(offset int) string {
 	return ""
 }
 
-func readLog(c *checker, f field, into *Audit) {
-	text, ok := c.text(f)
-	unprintable := strings.IndexFunc(text, func(r rune) bool { return !unicode.IsPrint(r) })
-	switch {
-	case !ok:
-	case text == "":
-		c.complain(f, &complaint{f.value.at, "must not be empty", `write a folder, or "none" for no log`})
-	case len(text) > maxLog:
-		c.complain(f, &complaint{f.value.at, fmt.Sprintf("must not be longer than %d bytes", maxLog), ""})
-	case unprintable >= 0:
-		c.complain(f, &complaint{f.value.within(unprintable), "a folder cannot have " + character(text, unprintable), ""})
-	case text != LogNone && strings.EqualFold(text, LogNone):
-		c.complain(f, &complaint{
-			f.value.at, quote(text) + " is neither \"none\" nor clearly a folder",
-			fmt.Sprintf("write %q for no log, or %q", LogNone, "./"+text),
-		})
-	default:
-		into.Log = text
-	}
-}
+// The grammar of a package's name in Python's package index and of a version
+// without wildcards. Few policies need it, so it is compiled when one does.
+var packageGrammar = sync.OnceValue(func() (g struct{ name, version, separators *regexp.Regexp }) {
+	g.name = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`)
+	g.version = regexp.MustCompile(`^([0-9]+!)?[0-9]+(\.[0-9]+)*((a|b|rc)[0-9]+)?(\.post[0-9]+)?(\.dev[0-9]+)?(\+[a-z0-9]+(\.[a-z0-9]+)*)?$`)
+	g.separators = regexp.MustCompile(`[-_.]+`)
+	return g
+})
 
-func readPackages(c *checker, f field, _ *Python) {
+func readPackages(c *checker, f field, into *Python) {
 	items, _ := c.list(f)
+	into.Packages = nil
+	seen, grammar := map[string]bool{}, packageGrammar()
 	for _, item := range items {
-		c.complain(f, &complaint{item.at, "packages are not supported", "leave the array empty"})
-	}
-}
-
-// readFunctions reads what a grant grants; the family is known to exist.
-func readFunctions(c *checker, f field, into *Grant) {
-	items, ok := c.list(f)
-	if ok && len(f.items) == 0 {
-		c.complain(f, &complaint{f.value.at, "must not be empty", "name at least one function, or remove the grant"})
-	}
-	valid := c.vocab.Families[into.Family]
-	items = slices.DeleteFunc(items, func(item *value) bool {
-		mistake := functionMistake(item, into.Family, valid)
-		if mistake != nil {
-			c.complain(f, mistake)
-		}
-		return mistake != nil
-	})
-	slices.SortFunc(items, func(a, b *value) int { return cmp.Compare(a.text, b.text) })
-	for _, item := range items {
-		into.Functions = append(into.Functions, item.text)
-		into.Positions = append(into.Positions, c.doc.position(item.at))
-	}
-}
-
-func functionMistake(item *value, family string, valid []string) *complaint {
-	short, qualified := strings.CutPrefix(item.text, family+".")
-	switch {
-	case item.text == "*":
-		return &complaint{item.at, "\"*\" is not supported", "name each function: what a family gains later should not be granted by itself"}
-	case qualified && slices.Contains(valid, short):
-		return &complaint{item.at, quote(item.text) + " is not a function's name", fmt.Sprintf("write %q: the family is given by the table", short)}
-	case !functionName.matches(item.text):
-		return &complaint{
-			item.at, quote(item.text) + " is not a function's name",
-			suggest(item.text, valid, "a function is written in lower-case letters, digits and '_', a letter first"),
-		}
-	case !slices.Contains(valid, item.text):
-		return &complaint{
-			item.at, fmt.Sprintf("there is no function %s in family %q", quote(item.text), family),
-			suggest(item.text, valid, choices("there are", valid)),
+		name, version, exact := strings.Cut(item.text, "==")
+		same := strings.ToLower(grammar.separators.ReplaceAllString(name, "-"))
+		switch {
+		case len(item.text) > maxModule:
+			c.complain(f, &complaint{item.at, fmt.Sprintf("must not be longer than %d bytes", maxModule), ""})
+		case !exact && grammar.name.MatchString(name):
+			c.complain(f, &complaint{item.at, quote(item.text) + " names no version", "write one exact version, such as \"attrs==25.3.0\""})
+		case !exact || !grammar.name.MatchString(name):
+			c.complain(f, &complaint{item.at, quote(item.text) + " is not a package with its version", "write for example \"attrs==25.3.0\""})
+		case !grammar.version.MatchString(version):
+			c.complain(f, &complaint{item.within(len(name) + 2), quote(version) + " is not one exact version", "write for example \"" + name + "==25.3.0\""})
+		case seen[same]:
+			c.complain(f, &complaint{item.at, "package " + quote(name) + " is listed twice", ""})
+		default:
+			seen[same] = true
+			into.Packages = append(into.Packages, Package{name, version, c.doc.position(item.at)})
 		}
 	}
-	return nil
 }

@@ -44,6 +44,7 @@ type limit struct {
 	byDefault int64
 	min, max  int64
 	doc       string
+	unit      string
 	field     func(*Limits) *int64
 }
 
@@ -54,38 +55,45 @@ var limits = []limit{
 	{
 		"wall_time", durations, int64(10 * time.Second), int64(time.Millisecond), int64(24 * time.Hour),
 		"How long an Exec may take by the clock, host calls included.",
+		"time",
 		func(l *Limits) *int64 { return (*int64)(&l.WallTime) },
 	},
 	{
 		"fuel", counts, 5_000_000_000, 100_000, 1_000_000_000_000_000,
 		"How many loop iterations and function calls the guest's machine code may execute. The same program uses the same fuel on every machine.",
+		"loop iterations and calls",
 		func(l *Limits) *int64 { return &l.Fuel },
 	},
 	{
 		// CPython boots in 32MiB. Linear memory ends one page before 4GiB.
 		"memory", sizes, 256 * mib, 32 * mib, 4*gib - 64*kib,
 		"How large the guest's linear memory may grow, the interpreter included.",
+		"bytes",
 		func(l *Limits) *int64 { return &l.Memory },
 	},
 	{
 		"output", sizes, 64 * kib, 1 * kib, 16 * mib,
 		"How much of stdout and stderr together is kept; the rest is cut with a notice.",
+		"bytes",
 		func(l *Limits) *int64 { return &l.Output },
 	},
 	{
 		"result", sizes, 1 * mib, 1 * kib, 64 * mib,
 		"How large the value that comes back may be, in its encoded form.",
+		"bytes",
 		func(l *Limits) *int64 { return &l.Result },
 	},
 	{
 		"host_calls", counts, 1_000, 1, 1_000_000_000,
 		"How many capabilities may be called.",
+		"calls",
 		func(l *Limits) *int64 { return &l.HostCalls },
 	},
 	{
 		// Below the minimum the standard library's own modules fail.
 		"recursion", counts, 1_000, 100, 100_000,
 		"How deep calls of Python functions may be nested; beyond it there is a RecursionError.",
+		"calls",
 		func(l *Limits) *int64 { return &l.Recursion },
 	},
 }

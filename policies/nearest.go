@@ -25,6 +25,9 @@ func choices(intro string, valid []string) string {
 	if len(valid) == 0 {
 		return ""
 	}
+	if len(valid) == 1 && intro == "there are" {
+		intro = "there is"
+	}
 	valid = slices.Sorted(slices.Values(valid))
 	if len(valid) > most {
 		valid = append(valid[:most:most], "…")

@@ -16,41 +16,62 @@ import (
 // makes the rest of the file unreadable, these are the mistakes up to there.
 //
 // A file may have 1 MiB, 4096 keys and array elements, and 16 levels of
-// nesting, and must be UTF-8.
+// nesting, and must be UTF-8. Policies may extend each other 8 deep.
 func Parse(filename string, src []byte, vocab Vocabulary) (*Policy, error) {
+	return parse(filename, src, vocab, nil)
+}
+
+// parse reads a policy that those in line extend, the nearest last.
+func parse(filename string, src []byte, vocab Vocabulary, line []string) (*Policy, error) {
 	if len(src) > maxSize {
-		return nil, Errors{{Position{File: filename}, fmt.Sprintf("the file is larger than %s", printSize(maxSize)), ""}}
+		return nil, Errors{{Position: Position{File: filename}, Message: fmt.Sprintf("the file is larger than %s", printSize(maxSize))}}
 	}
 	// A copy with nothing behind its end: go-toml's parser locates its errors
 	// by capacities, and the document must not change under it.
 	src = slices.Clip(bytes.Clone(src))
-	c := &checker{doc: newDocument(filename, src), vocab: vocab}
+	c := &checker{doc: newDocument(filename, src), vocab: vocab, defaults: map[*ScopeKey]ScopeValue{}}
 	if !c.isText() {
 		return nil, c.errs
 	}
 	r := reader{doc: c.doc, report: c.report}
 	c.complete = r.read()
 
-	sum := sha256.Sum256(src)
 	p := &Policy{
 		File:   filename,
-		Digest: "sha256:" + hex.EncodeToString(sum[:]),
+		Digest: digest(src),
 		Limits: DefaultLimits(),
 		Python: Python{Imports: vocab.defaultImports()},
-		Audit:  Audit{Arguments: ArgumentsFull},
+		Audit:  Audit{Arguments: ArgumentsFull, Durability: DurabilityEffects, Rotate: defaultRotate},
 		vocab:  vocab,
+		source: src,
 	}
 	if !c.isOtherVersion() {
+		p.Base = c.base(p, append(line, filename))
 		rootKeys.read(c, "", c.doc.root, p)
+		c.drop(p)
+		c.compileConditions(p)
+	}
+	p.positions = c.positions
+	if len(c.errs) == 0 {
+		c.checkNarrower(p)
 	}
 	if len(c.errs) > 0 {
 		c.errs.sort()
-		return nil, c.errs
+		return nil, append(c.foreign, c.errs...)
 	}
 	c.warnImports(p)
+	c.warnDangers(p)
 	c.warnings.sort()
 	p.Warnings = c.warnings
 	return p, nil
+}
+
+func digest(parts ...[]byte) string {
+	sum := sha256.New()
+	for _, part := range parts {
+		sum.Write(part)
+	}
+	return "sha256:" + hex.EncodeToString(sum.Sum(nil))
 }
 
 // isText reports what makes a file no text at all.

@@ -265,7 +265,7 @@ func (r *reader) value(node *unstable.Node, from, depth int) (v *value, end int)
 		return v, end + 1
 	default:
 		end = from + int(node.Raw.Length)
-		v.plain = v.kind == stringKind && string(r.doc.src[from+1:end-1]) == v.text
+		v.raw = r.doc.src[from:end]
 		return v, end
 	}
 }

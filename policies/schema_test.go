@@ -17,7 +17,7 @@ func TestBoundsAreAccepted(t *testing.T) {
 		return err == nil
 	}
 	tested := 0
-	for _, key := range policies.Schema() {
+	for _, key := range policies.Schema(policies.Vocabulary{}) {
 		if !strings.HasPrefix(key.Path, "limits.") {
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/guest"
@@ -229,7 +230,7 @@ func (c *connection) initialized(policy *policies.Policy, known *capabilities.Re
 		},
 		Bounds: boundsOfAPeer{c.config.MaxMessage, c.config.MaxSessions, c.config.MaxRequests},
 	}
-	for _, w := range policy.Warnings {
+	for _, w := range policy.WarningsAt(time.Now()) {
 		result.Policy.Warnings = append(result.Policy.Warnings, w.Error())
 	}
 	for _, grant := range policy.Grants {

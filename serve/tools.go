@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -144,7 +145,8 @@ func grantOf(tools []Tool) []byte {
 
 // prelude binds the tools' names in a new session, granted or not: one that is not granted says so when it is called.
 func prelude(policy *policies.Policy, tools []Tool) string {
-	if len(tools) == 0 || !grants(policy, toolsFamily) {
+	i := slices.IndexFunc(policy.Grants, func(g policies.Grant) bool { return g.Family == toolsFamily })
+	if len(tools) == 0 || i < 0 {
 		return ""
 	}
 	names := make([]string, len(tools))
@@ -152,7 +154,7 @@ func prelude(policy *policies.Policy, tools []Tool) string {
 		names[i] = t.Name
 	}
 	slices.Sort(names)
-	return "from " + toolsFamily + " import " + strings.Join(names, ", ")
+	return "from " + cmp.Or(policy.Grants[i].As, toolsFamily) + " import " + strings.Join(names, ", ")
 }
 
 // A clientTool is a capability whose work the client does.

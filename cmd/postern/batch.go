@@ -50,7 +50,7 @@ is named on stderr as FILE:LINE.`)
 	case *workers == 0:
 		*workers = runtime.GOMAXPROCS(0)
 	}
-	h, err := c.newHost(*policyPath, "", log)
+	h, err := c.newHost(*policyPath, "", nil, log)
 	if err != nil {
 		return c.fail(err)
 	}

@@ -49,12 +49,14 @@ type verb struct {
 func verbs() []verb {
 	return []verb{
 		{"run", "run Python under a policy", (*cli).run},
+		{"repl", "run Python interactively under a policy", (*cli).repl},
 		{"batch", "run many programs, each in a session of its own", (*cli).batch},
 		{"serve", "run Python for programs in other languages, over JSON-RPC", (*cli).serve},
 		{"mcp", "run Python for the models of MCP clients", (*cli).mcp},
 		{"policy", "check policies without running anything", (*cli).policy},
 		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
 		{"imports", "list what a module imports, against a policy", (*cli).imports},
+		{"audit", "show, verify, prove and replay what was recorded", (*cli).audit},
 		{"bench", "measure this machine", (*cli).bench},
 		{"version", "print versions and digests", (*cli).version},
 	}
@@ -110,6 +112,6 @@ usage: postern COMMAND [ARGUMENTS]
 
 exit codes: 0 fine; 1 the Python code raised; 2 bad usage or invalid policy; 3 an uncaught denial; 4 a limit;
 70 an internal fault; 130 interrupted. 3 and 4 are told by what the code raised: information, not proof. `+"`imports`"+` exits with 3 for an import that
-is not granted.
+is not granted, `+"`audit verify`"+` and `+"`audit replay`"+` with 1 for a log that is not what was written or goes another way.
 `)
 }

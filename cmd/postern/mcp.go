@@ -45,7 +45,7 @@ Each MCP session has a Python session of its own. examples/mcp has configuration
 	if err != nil {
 		return c.fail(err)
 	}
-	h, err := c.hostFor(policy, known, "", log)
+	h, err := c.hostFor(policy, known, "", nil, log)
 	if err != nil {
 		return c.fail(err)
 	}

@@ -38,13 +38,6 @@ func (c *cli) fail(err error) int {
 	return exitInternal
 }
 
-// mistakes prints a policy's mistakes, one line each, as compilers do.
-func (c *cli) mistakes(mistakes policies.Errors) {
-	for _, m := range mistakes {
-		fmt.Fprintln(c.stderr, m)
-	}
-}
-
 // A failure is an error with its exit code, and perhaps a hint.
 type failure struct {
 	err  error

@@ -1,11 +1,28 @@
 package main
 
-import "github.com/postern-sandbox/postern/policies"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/postern-sandbox/postern/policies"
+)
+
+func policyVerbs() []verb {
+	return []verb{
+		{"check", "say what is wrong with policies", (*cli).policyCheck},
+		{"diff", "say what one policy permits and another does not", (*cli).policyDiff},
+	}
+}
 
 func (c *cli) policy(args []string) int {
-	verbs := []verb{{"check", "say what is wrong with a policy", (*cli).policyCheck}}
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
-		f := c.newFlags("policy check FILE...", "Works on policies without running anything:\n\n  check      "+verbs[0].summary)
+		about := "Works on policies without running anything:\n"
+		for _, v := range policyVerbs() {
+			about += fmt.Sprintf("\n  %-10s %s", v.name, v.summary)
+		}
+		f := c.newFlags("policy COMMAND FILE...", about+"\n\n`postern policy COMMAND --help` explains a command.")
 		if len(args) == 0 {
 			f.help(c.stderr)
 			return exitUsage
@@ -13,12 +30,15 @@ func (c *cli) policy(args []string) int {
 		f.help(c.stdout)
 		return exitOK
 	}
-	return c.dispatch("policy ", verbs, args)
+	return c.dispatch("policy ", policyVerbs(), args)
 }
 
 func (c *cli) policyCheck(args []string) int {
-	f := c.newFlags("policy check FILE...", `Checks policies. Prints nothing and exits 0 when they are right; otherwise prints every mistake as
-FILE:LINE:COL: message and exits 2. Warnings are printed too, and change nothing.`)
+	f := c.newFlags("policy check [--strict] [--json] FILE...", `Checks policies. Prints nothing and exits 0 when they are right; otherwise prints every mistake as
+FILE:LINE:COL: message, with the line and a caret under the place, and exits 2. Warnings of what is allowed and can do harm are
+printed too, and change nothing.`)
+	strict := f.Bool("strict", false, "warnings are mistakes")
+	asJSON := f.Bool("json", false, "print a JSON object and nothing else")
 	files, exit, ok := f.parse(args)
 	if !ok {
 		return exit
@@ -30,22 +50,94 @@ FILE:LINE:COL: message and exits 2. Warnings are printed too, and change nothing
 	if err != nil {
 		return c.fail(err)
 	}
+	report := checkReport{OK: true, Files: []checkedFile{}}
 	worst := exitOK
 	for _, file := range files {
+		checked := checkedFile{File: file, Mistakes: []finding{}, Warnings: []finding{}}
+		var mistakes policies.Errors
 		policy, err := loadPolicy(file, known)
-		if err != nil {
+		switch {
+		case errors.As(err, &mistakes):
+			checked.Mistakes = findings(mistakes)
+		case err != nil && *asJSON:
+			checked.Mistakes = []finding{{File: file, Message: err.Error()}}
+		case err != nil:
 			worst = max(worst, c.fail(err))
 			continue
+		default:
+			warnings := policy.WarningsAt(time.Now())
+			checked.Name, checked.Digest, checked.Warnings = policy.Name, policy.Digest, findings(warnings)
+			if !*asJSON {
+				c.warnings(warnings)
+			}
 		}
-		c.warnings(policy)
+		if !*asJSON {
+			c.mistakes(mistakes)
+		}
+		checked.OK = len(checked.Mistakes) == 0 && (!*strict || len(checked.Warnings) == 0)
+		if !checked.OK {
+			report.OK, worst = false, exitUsage
+		}
+		report.Files = append(report.Files, checked)
+	}
+	if *asJSON {
+		if err := writeJSON(c.stdout, report); err != nil {
+			return c.fail(err)
+		}
 	}
 	return worst
 }
 
-func (c *cli) warnings(policy *policies.Policy) {
-	for _, w := range policy.Warnings {
+// checkReport is the JSON of `postern policy check --json`.
+type checkReport struct {
+	OK    bool          `json:"ok"`
+	Files []checkedFile `json:"files"`
+}
+
+type checkedFile struct {
+	File     string    `json:"file"`
+	OK       bool      `json:"ok"`
+	Name     string    `json:"name,omitempty"`
+	Digest   string    `json:"digest,omitempty"`
+	Mistakes []finding `json:"mistakes"`
+	Warnings []finding `json:"warnings"`
+}
+
+// finding is a mistake or a warning.
+type finding struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"`
+}
+
+func findings(all policies.Errors) []finding {
+	list := make([]finding, len(all))
+	for i, e := range all {
+		list[i] = finding{e.File, e.Line, e.Column, e.Message, e.Hint}
+	}
+	return list
+}
+
+// mistakes prints a policy's mistakes as compilers do: a line for each, then the line that it is about.
+func (c *cli) mistakes(mistakes policies.Errors) {
+	for _, m := range mistakes {
+		printFinding(c.stderr, m)
+	}
+}
+
+func (c *cli) warnings(warnings policies.Errors) {
+	for _, w := range warnings {
 		warning := *w
 		warning.Message = "warning: " + warning.Message
-		c.mistakes(policies.Errors{&warning})
+		printFinding(c.stderr, &warning)
+	}
+}
+
+func printFinding(w io.Writer, e *policies.Error) {
+	fmt.Fprintln(w, e)
+	if excerpt := e.Excerpt(); excerpt != "" {
+		fmt.Fprintln(w, excerpt)
 	}
 }

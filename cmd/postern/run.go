@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
@@ -21,7 +22,8 @@ func (c *cli) run(args []string) int {
 	f := c.newFlags(runUsage, `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
 default policy holds: it grants the math and json families, and imports that touch nothing. As with python, values are not printed unless the
 code prints them; --json has the value of the last expression, or of final_answer(x). With --session, variables, functions and imported
-modules are those that the last run with the same file left behind.`)
+modules are those that the last run with the same file left behind. Where the policy says approve, you are asked on the terminal; if stdin is
+none, such calls are denied.`)
 	policyPath := f.String("policy", "", "the policy `FILE`")
 	asJSON := f.Bool("json", false, "print one JSON object: value, output, error, usage, digests")
 	code := f.String("c", "", "run `CODE` instead of a file")
@@ -43,7 +45,7 @@ modules are those that the last run with the same file left behind.`)
 	if err != nil {
 		return c.fail(usageError("", "%v", err))
 	}
-	h, err := c.newHost(*policyPath, *linked, log)
+	h, err := c.newHost(*policyPath, *linked, c.approver(), log)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -104,13 +106,13 @@ func checkProgram(text []byte, name string) (string, error) {
 	return string(text), nil
 }
 
-// newHost makes the host for a policy file.
-func (c *cli) newHost(policyPath, linkedPath string, log hclog.Logger) (*host.Host, error) {
+// newHost makes the host for a policy file. A nil approver is nobody to ask.
+func (c *cli) newHost(policyPath, linkedPath string, approver host.Approver, log hclog.Logger) (*host.Host, error) {
 	policy, known, err := policyFor(policyPath, log)
 	if err != nil {
 		return nil, err
 	}
-	return c.hostFor(policy, known, linkedPath, log)
+	return c.hostFor(policy, known, linkedPath, approver, log)
 }
 
 // policyFor reads a policy, and logs its warnings.
@@ -123,15 +125,15 @@ func policyFor(path string, log hclog.Logger) (*policies.Policy, *capabilities.R
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, w := range policy.Warnings {
+	for _, w := range policy.WarningsAt(time.Now()) {
 		log.Warn(w.Message, "policy", w.Position.String())
 	}
 	return policy, known, nil
 }
 
-// hostFor makes the host for a policy and says so when it takes long.
-func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, linkedPath string, log hclog.Logger) (h *host.Host, err error) {
-	config := host.Config{Policy: policy, Capabilities: known, Logger: log}
+// hostFor makes the host for a policy and says so when it takes long. A nil approver is nobody to ask.
+func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, linkedPath string, approver host.Approver, log hclog.Logger) (h *host.Host, err error) {
+	config := host.Config{Policy: policy, Capabilities: known, Approver: approver, Logger: log}
 	if linkedPath != "" {
 		if config.Linked, err = readFile(linkedPath, moduleLimit); err != nil {
 			return nil, err
@@ -141,8 +143,14 @@ func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, lin
 	defer done()
 	h, err = host.New(c.ctx, config)
 	switch {
+	case errors.Is(err, host.ErrUnsupported):
+		return nil, usageError("`postern policy check` finds it right; another version of postern may run it", "%w", err)
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
+	case errors.Is(err, host.ErrRedact):
+		return nil, usageError("redact in [audit] is about the parameters of functions, or \"return\"", "%s: %w", policy.File, err)
+	case errors.Is(err, audit.ErrDamaged):
+		return nil, &failure{err: err, code: exitInternal, hint: "`postern audit verify` says what is wrong; a log begins anew when its folder is moved away"}
 	case errors.Is(err, host.ErrAudit):
 		return nil, &failure{err: err, code: exitInternal, hint: "name a folder that can be written as log in [audit], or `log = \"none\"` to keep no log"}
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"unicode"
+
+	"golang.org/x/term"
 )
 
 // writeUntrusted writes what the agent's code has printed. On a terminal, what would make it do more than show text is
@@ -20,8 +22,7 @@ func writeUntrusted(w io.Writer, text string) error {
 }
 
 func isTerminal(file *os.File) bool {
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
+	return term.IsTerminal(int(file.Fd()))
 }
 
 // visible replaces control characters other than line feed and tab, and marks of direction, by their escapes.

@@ -1,35 +1,42 @@
-// Package suite is a small set of pure-Python programs, by which the speed of the interpreter is measured. Each prints what it has
-// computed, and that is the same in every Python 3.13.
+// Package suite is a set of small Python programs, each of a kind of work that agents' code does, for measuring how fast an
+// interpreter is. Each takes a native CPython about ten milliseconds and prints what it has computed.
 package suite
 
 import (
 	"embed"
 	"io/fs"
+	"path"
 	"strings"
 )
 
-//go:embed *.py
+//go:embed *.py *.out
 var files embed.FS
 
-// A Program is one of the suite.
+// A Program is one program of the suite.
 type Program struct {
-	Name string // "fib"
+	Name string // such as "fib"
 	Code string
+	Want string // what it prints
 }
 
-// Programs returns the suite, ordered by name.
+// Programs returns all programs, in the order of their names.
 func Programs() []Program {
-	entries, err := fs.ReadDir(files, ".")
+	names, err := fs.Glob(files, "*.py")
 	if err != nil {
-		panic(err) // they are compiled in
+		panic("suite: " + err.Error()) // the pattern is right
 	}
-	programs := make([]Program, len(entries))
-	for i, entry := range entries {
-		code, err := files.ReadFile(entry.Name())
-		if err != nil {
-			panic(err)
-		}
-		programs[i] = Program{strings.TrimSuffix(entry.Name(), ".py"), string(code)}
+	programs := make([]Program, len(names))
+	for i, name := range names {
+		name = strings.TrimSuffix(name, path.Ext(name))
+		programs[i] = Program{Name: name, Code: read(name + ".py"), Want: read(name + ".out")}
 	}
 	return programs
+}
+
+func read(name string) string {
+	data, err := files.ReadFile(name)
+	if err != nil {
+		panic("suite: " + err.Error()) // embedded: a test has seen it
+	}
+	return string(data)
 }

@@ -34,7 +34,7 @@ func run(t *testing.T, program string) (*host.Result, []audit.Record) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := policies.Parse("policy.toml", text, policies.Vocabulary{Families: registry.Functions()})
+	policy, err := policies.Parse("policy.toml", text, policies.Vocabulary{Families: registry.Vocabulary()})
 	if err != nil {
 		t.Fatal(err)
 	}

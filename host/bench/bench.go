@@ -35,11 +35,11 @@ type measurer struct {
 	Options
 	ctx    context.Context
 	folder string
-	host   *host.Host // keeps its log in the folder, as any host would
+	host   *host.Host // see shared; it keeps its log in the folder, as any host would
 }
 
 // Run measures everything, which takes about a minute. It needs this machine for itself: what else runs shows in the figures.
-func Run(ctx context.Context, options Options) (_ *Report, err error) {
+func Run(ctx context.Context, options Options) (*Report, error) {
 	folder, err := os.MkdirTemp("", "postern-bench-*")
 	if err != nil {
 		return nil, fmt.Errorf("bench: %w", err)
@@ -48,25 +48,42 @@ func Run(ctx context.Context, options Options) (_ *Report, err error) {
 	m := &measurer{Options: options, ctx: ctx, folder: folder}
 	report := &Report{Machine: machine(), Versions: versions(ctx)}
 
-	first, err := m.firstCompile()
-	if err != nil {
-		return nil, err
-	}
-	report.Figures = append(report.Figures, first)
-	if m.host, err = m.newHost(nil); err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, m.host.Close()) }()
-	for _, measure := range []func() ([]Figure, error){
-		m.startFromCache, m.sessions, m.execs, m.hostCalls, m.states, m.privateMemory, m.programs, m.stopLatency,
-	} {
-		figures, err := measure()
+	for _, measure := range m.measurements() {
+		figures, err := measure.run()
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, m.close())
 		}
 		report.Figures = append(report.Figures, figures...)
 	}
-	return report, nil
+	return report, m.close()
+}
+
+// measurements are all that there is to measure, in an order in which the first fills the cache for the others.
+func (m *measurer) measurements() []measurement {
+	return []measurement{
+		{"compile", m.firstCompile}, {"start", m.startFromCache}, {"sessions", m.sessions}, {"execs", m.execs}, {"host_calls", m.hostCalls},
+		{"states", m.states}, {"memory", m.privateMemory}, {"programs", m.programs}, {"stop", m.stopLatency},
+	}
+}
+
+type measurement struct {
+	name string
+	run  func() ([]Figure, error)
+}
+
+// shared is the host that most is measured with.
+func (m *measurer) shared() (_ *host.Host, err error) {
+	if m.host == nil {
+		m.host, err = m.newHost(nil)
+	}
+	return m.host, err
+}
+
+func (m *measurer) close() error {
+	if m.host == nil {
+		return nil
+	}
+	return m.host.Close()
 }
 
 func (m *measurer) say(what string) {
@@ -148,7 +165,7 @@ func (m *measurer) newHost(change func(*host.Config)) (*host.Host, error) {
 	return host.New(m.ctx, config)
 }
 
-func (m *measurer) firstCompile() (Figure, error) {
+func (m *measurer) firstCompile() ([]Figure, error) {
 	m.say("first compile")
 	measured, err := m.measure(3, time.Millisecond, clocked(func() error {
 		if err := os.RemoveAll(filepath.Join(m.folder, "cache")); err != nil {
@@ -160,7 +177,7 @@ func (m *measurer) firstCompile() (Figure, error) {
 		}
 		return h.Close()
 	}))
-	return figure("first_compile_ms", "a host with an empty cache: link, compile, start the interpreter", measured), err
+	return []Figure{figure("first_compile_ms", "a host with an empty cache: link, compile, start the interpreter", measured)}, err
 }
 
 // startFromCache runs the command itself, as a user would, with caches of its own.
@@ -194,8 +211,13 @@ func (m *measurer) check(s *host.Session, code string) error {
 	return nil
 }
 
-// with calls f with a new session.
-func (m *measurer) with(h *host.Host, f func(*host.Session) error) error {
+// with calls f with a new session of the host, or of the shared one.
+func (m *measurer) with(h *host.Host, f func(*host.Session) error) (err error) {
+	if h == nil {
+		if h, err = m.shared(); err != nil {
+			return err
+		}
+	}
 	s, err := h.NewSession(m.ctx)
 	if err != nil {
 		return err
@@ -210,11 +232,15 @@ func (m *measurer) sessions() (figures []Figure, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, fresh.Close()) }()
+	shared, err := m.shared()
+	if err != nil {
+		return nil, err
+	}
 	for _, from := range []struct {
 		host        *host.Host
 		suffix, doc string
 	}{
-		{m.host, "", ""}, {fresh, "_unspared", ", in an interpreter that is made anew"},
+		{shared, "", ""}, {fresh, "_unspared", ", in an interpreter that is made anew"},
 	} {
 		var opened []float64
 		whole, err := m.repeat(500, time.Microsecond, func() (took time.Duration, err error) {
@@ -240,7 +266,7 @@ func (m *measurer) sessions() (figures []Figure, err error) {
 func (m *measurer) execs() ([]Figure, error) {
 	m.say("warm execs and resets")
 	var warm, reset []float64
-	err := m.with(m.host, func(s *host.Session) (err error) {
+	err := m.with(nil, func(s *host.Session) (err error) {
 		if warm, err = m.repeat(3000, time.Microsecond, clocked(func() error { return m.check(s, "1+1") })); err != nil {
 			return err
 		}
@@ -262,7 +288,7 @@ func (m *measurer) hostCalls() ([]Figure, error) {
 	m.say("host calls")
 	const calls = 1000
 	var small, large []float64
-	err := m.with(m.host, func(s *host.Session) (err error) {
+	err := m.with(nil, func(s *host.Session) (err error) {
 		if err := m.check(s, "import bench\nx, y, f = 'x' * 64, 'x' * (1 << 20), bench.echo"); err != nil {
 			return err
 		}
@@ -284,7 +310,7 @@ func (m *measurer) hostCalls() ([]Figure, error) {
 func (m *measurer) states() ([]Figure, error) {
 	m.say("fork, save and restore")
 	var fork, save, restore []float64
-	err := m.with(m.host, func(s *host.Session) (err error) {
+	err := m.with(nil, func(s *host.Session) (err error) {
 		if err := m.check(s, "import re, statistics\nd = {str(i): [i] for i in range(1000)}\ndef f(x): return x + 1"); err != nil {
 			return err
 		}
@@ -346,8 +372,7 @@ func saveTo(path string, s *host.Session) error {
 // privateMemory asks the operating system what it costs to have many sessions that wait.
 func (m *measurer) privateMemory() (figures []Figure, err error) {
 	const key, doc = "session_private_kb", "private memory of a session that has run `1+1` and waits, in KiB, of 200"
-	before, ok := privateBytes()
-	if !ok {
+	if _, ok := privateBytes(); !ok {
 		return []Figure{figure(key, doc, nil)}, nil
 	}
 	m.say("memory of idle sessions")
@@ -356,7 +381,7 @@ func (m *measurer) privateMemory() (figures []Figure, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, h.Close()) }()
-	before, _ = privateBytes()
+	before, _ := privateBytes()
 	sessions := 200
 	for range sessions {
 		s, err := h.NewSession(m.ctx)

@@ -33,7 +33,7 @@ func (m *measurer) programs() (figures []Figure, err error) {
 			for _, side := range []struct {
 				host *host.Host
 				into times
-			}{{m.host, with}, {free, without}} {
+			}{{nil, with}, {free, without}} {
 				if side.into[round][i], err = m.runProgram(side.host, p); err != nil {
 					return nil, err
 				}

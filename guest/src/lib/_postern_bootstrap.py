@@ -29,6 +29,8 @@ _policy_path = ""
 _modules = set(_ALWAYS)  # authorised modules, each with its submodules
 _parents = set()  # packages on the way to an authorised module
 _families = {}  # name → the module made of host functions
+_granted_as = {}  # the same by what the policy calls the family
+_files = None  # the module that opens files, where the family fs is granted
 _sources = {}  # the names of the agent's files, oldest first; linecache has their lines
 _withheld = []
 _ungranted = ()  # families that the policy could grant
@@ -184,7 +186,7 @@ class Family(types.ModuleType):
 
     def __getattr__(self, name):
         if name in self.__dict__.get("_withheld_names", ()):
-            return _withheld_function(self.__name__, name)
+            return _withheld_function(self._family, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __dir__(self):
@@ -215,6 +217,7 @@ def _withheld_function(family, name):
 def _make_family(description):
     name = description["name"]
     module = Family(name, description.get("doc", ""))
+    module._family = description.get("family", name)  # what the policy calls it
     module._withheld_names = frozenset(description.get("withheld", ()))
     names = []
     for constant, value in description.get("constants", {}).items():
@@ -230,10 +233,31 @@ def _make_family(description):
         made = _postern.function(
             function["index"], name, function["name"], function.get("signature", "(*args, **kwargs)"), function.get("doc", "")
         )
-        setattr(module, function["name"], made)
+        setattr(module, function["name"], _with_result(module, made))
         names.append(function["name"])
     module.__all__ = names
     return module
+
+
+_RESULTS = {"http": "_postern_http", "process": "_postern_process"}  # family → the module with the class of its results
+
+
+def _with_result(module, function):
+    """The function, with its dict made an object of the family's own class if there is one."""
+    if module._family not in _RESULTS:
+        return function
+    source = _real_import(_RESULTS[module._family])
+    source.family = module
+    _PLUMBING_FILES.add(source.__file__)
+
+    def call(*args, **kwargs):
+        answer = function(*args, **kwargs)
+        # An embedder may have a family of that name whose functions return something else.
+        return source.Result(answer) if type(answer) is dict and answer.keys() >= source.FIELDS else answer
+
+    call.__name__, call.__qualname__, call.__module__ = function.__name__, function.__qualname__, function.__module__
+    call.__doc__, call.__signature__ = function.__doc__, function.__signature__
+    return call
 
 
 def exception_of(family, answer):
@@ -272,10 +296,15 @@ def exception_of(family, answer):
 # --- the agent's builtins --------------------------------------------------------------------------------------------
 
 
-def _open(file, *args, **kwargs):
+def _open(file, mode="r", buffering=-1, encoding=None, errors=None, newline=None, closefd=True, opener=None):
+    if _files is not None and not isinstance(file, int):
+        return _files.open(_granted_as["fs"], file, mode, buffering, encoding, errors, newline, closefd, opener)
     _note_withheld("call", "open")
+    why = "there are no file descriptors" if _files is not None else "this sandbox has no files"
+    if "fs" in _ungranted:
+        why += f"; to give it some, add [grant.fs] with functions and roots{_in_policy()}"
     raise postern.Denied(
-        f"open({file!r}) is not granted by policy {_policy_name!r}: this sandbox has no files",
+        f"open({file!r}) is not granted by policy {_policy_name!r}: {why}",
         capability="open",
         reason="not granted",
         position=_policy_path,
@@ -327,7 +356,7 @@ def _agent_builtins():
 
 def configure(config):
     """Take the configuration (docs/abi.md). Called once, before any code of the agent."""
-    global _policy_name, _policy_path, _ungranted, _guest_modules, _recursion
+    global _policy_name, _policy_path, _ungranted, _guest_modules, _recursion, _files
     _policy_name = config.get("policy", _policy_name)
     _policy_path = config.get("policy_path", _policy_path)
     _ungranted = frozenset(config.get("ungranted", ()))
@@ -341,13 +370,25 @@ def configure(config):
     for description in config.get("families", ()):
         family = _make_family(description)
         _families[family.__name__] = family
+        _granted_as[family._family] = family
         postern.tools._families[family.__name__] = family
-    draw = getattr(_families.get("random"), "bytes", None)
-    if draw is not None and "bytes" in _families["random"].__all__:
+    draw = _granted("random", "bytes")
+    if draw is not None:
         _use_entropy(draw)
+    if "fs" in _granted_as:
+        _files = _real_import("_postern_files")
     _preload(config.get("imports", ()))
+    clock = [_granted("clock", function) for function in ("now", "monotonic", "sleep")]
+    if any(clock):
+        _real_import("_postern_clock").use(*clock, _real_import)
     _real_setrecursionlimit(_recursion)
     sys.setrecursionlimit = _setrecursionlimit
+
+
+def _granted(family, function):
+    """The function, or None if the policy does not grant it."""
+    module = _granted_as.get(family)
+    return getattr(module, function) if module is not None and function in module.__all__ else None
 
 
 def _preload(names):
@@ -381,7 +422,7 @@ def _plumbing(filename):
     return filename.startswith("<frozen ") or filename in _PLUMBING_FILES
 
 
-_PLUMBING_FILES = frozenset({__file__, postern.__file__})
+_PLUMBING_FILES = {postern.__file__, *(__file__.replace("_bootstrap", part) for part in ("_bootstrap", "_files", "_clock"))}
 
 
 def _walk(trace, seen):

@@ -30,8 +30,25 @@ func (c Code) I64(v int64) Code { return appendSigned(append(c, byte(OpI64Const)
 // Access appends a load or a store that is aligned to nothing, at a constant offset from the address.
 func (c Code) Access(op Op, offset uint32) Code { return appendU32(append(c, byte(op), 0), offset) }
 
+// emptyBlock is the type of a block without parameters and results.
+const emptyBlock = 0x40
+
 // Block appends a block, loop or if without parameters and results.
-func (c Code) Block(op Op) Code { return append(c, byte(op), 0x40) }
+func (c Code) Block(op Op) Code { return append(c, byte(op), emptyBlock) }
+
+// Typed appends a block, loop or if of an encoded type.
+func (c Code) Typed(op Op, blockType []byte) Code { return append(append(c, byte(op)), blockType...) }
+
+// BlockType encodes the type of a block without parameters.
+func (m *Module) BlockType(results string) []byte {
+	switch len(results) {
+	case 0:
+		return []byte{emptyBlock}
+	case 1:
+		return []byte{results[0]}
+	}
+	return appendSigned(nil, int64(m.TypeIndex(FuncType{Results: results})))
+}
 
 // BranchTable appends a br_table to labels 0 to n-1, and to label n for all other values.
 func (c Code) BranchTable(n uint32) Code {

@@ -13,10 +13,14 @@ func (r *reader) checkIndex(in Instruction, have sizes) {
 // into: nesting costs nothing.
 func (r *reader) code(have sizes) []byte {
 	start := r.pos
-	for depth := 1; depth > 0 && r.err == nil; {
+	for depth := uint32(1); depth > 0 && r.err == nil; {
 		in := r.instruction()
 		r.checkIndex(in, have)
 		switch in.Op {
+		case OpBr, OpBrIf, OpBrTable:
+			if in.Label >= depth {
+				r.failAt(in.Start, "label %d of %d", in.Label, depth)
+			}
 		case OpBlock, OpLoop, OpIf:
 			depth++
 		case OpEnd:

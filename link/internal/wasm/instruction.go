@@ -20,6 +20,7 @@ type Instruction struct {
 	Start, End int // where it is in the code
 	Names      Space
 	Index      uint32 // in the space that it names
+	Label      uint32 // of a branch: the outermost label that it names
 }
 
 // instruction reads one instruction. It does not compare the index with anything.
@@ -76,11 +77,13 @@ func (r *reader) immediates(s shape, in *Instruction) {
 		in.Names, in.Index = SpaceFunction, r.u32()
 	case global:
 		in.Names, in.Index = SpaceGlobal, r.u32()
+	case label:
+		in.Label = r.u32()
 	case labels:
 		for n := r.count("labels"); n > 0 && r.err == nil; n-- {
-			r.u32()
+			in.Label = max(in.Label, r.u32())
 		}
-		r.u32()
+		in.Label = max(in.Label, r.u32())
 	case indirect:
 		in.Names, in.Index = SpaceType, r.u32()
 		r.u32()
@@ -149,6 +152,19 @@ func (r *reader) memoryAccess() {
 		r.failAt(start, "alignment 2^%d is not supported", align)
 	}
 	r.u32()
+}
+
+// MapLabels appends a branch with every label changed. The branch is one of code that has been decoded before.
+func MapLabels(out, code []byte, in Instruction, change func(label uint32) uint32) []byte {
+	r := &reader{data: code, pos: in.Start + 1, end: in.End}
+	out = append(out, byte(in.Op))
+	if in.Op == OpBrTable {
+		out = appendU32(out, r.u32())
+	}
+	for r.more() {
+		out = appendU32(out, change(r.u32()))
+	}
+	return out
 }
 
 // Rewrite appends code that has been decoded before to out. Where touches says so, edit appends something in the place of

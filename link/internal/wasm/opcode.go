@@ -73,7 +73,8 @@ const (
 	unknown      shape = iota // not an instruction of WebAssembly 2.0
 	nothing                   //
 	blockType                 // a block's type
-	index                     // an index that link does not change: label, local, element, table
+	index                     // an index that link does not change: local, element, table
+	label                     // a label
 	labels                    // br_table's labels
 	function                  // a function
 	global                    // a global
@@ -113,7 +114,7 @@ func table(runs ...run) (t [256]shape) {
 var (
 	plainShapes = table(
 		run{0x00, 0x01, nothing}, run{0x02, 0x04, blockType}, run{0x05, 0x05, nothing}, run{0x0b, 0x0b, nothing},
-		run{0x0c, 0x0d, index}, run{0x0e, 0x0e, labels}, run{0x0f, 0x0f, nothing},
+		run{0x0c, 0x0d, label}, run{0x0e, 0x0e, labels}, run{0x0f, 0x0f, nothing},
 		run{0x10, 0x10, function}, run{0x11, 0x11, indirect},
 		run{0x1a, 0x1b, nothing}, run{0x1c, 0x1c, valueTypes},
 		run{0x20, 0x22, index}, run{0x23, 0x24, global}, run{0x25, 0x26, index},

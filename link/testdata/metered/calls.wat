@@ -1,0 +1,51 @@
+;; Calls: recursion, mutual recursion, through a table, with many parameters of all types, and what traps in them.
+(module
+  (type $unary (func (param i32) (result i32)))
+  (table 6 funcref)
+  (elem (i32.const 0) $fib $even $odd $twice $other)
+  (func $fib (export "fib") (param $n i32) (result i32)
+    (if (i32.lt_s (local.get $n) (i32.const 2)) (then (return (local.get $n))))
+    (i32.add (call $fib (i32.sub (local.get $n) (i32.const 1))) (call $fib (i32.sub (local.get $n) (i32.const 2)))))
+  (func $even (export "even") (param $n i32) (result i32)
+    (if (result i32) (local.get $n) (then (call $odd (i32.sub (local.get $n) (i32.const 1)))) (else (i32.const 1))))
+  (func $odd (param $n i32) (result i32)
+    (if (result i32) (local.get $n) (then (call $even (i32.sub (local.get $n) (i32.const 1)))) (else (i32.const 0))))
+  (func $twice (param $n i32) (result i32) (i32.mul (local.get $n) (i32.const 2)))
+  (func $other (param $n i64) (result i32) (i32.wrap_i64 (local.get $n)))
+  (func (export "indirect") (param $n i32) (result i32)
+    (call_indirect (type $unary) (i32.const 5) (local.get $n)))
+  (func (export "in_a_loop") (param $n i32) (result i32) (local $sum i32)
+    (loop $l
+      (local.set $sum (i32.add (local.get $sum) (call $fib (local.get $n))))
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (br_if $l (i32.gt_s (local.get $n) (i32.const 0))))
+    (local.get $sum))
+  (func $many (param $a i32) (param $b i64) (param $c f32) (param $d f64) (param $e v128) (param $f funcref) (param $g externref) (param $h i32)
+    (result i32)
+    (if (i32.eqz (local.get $h)) (then (return (i32.const 0))))
+    (i32.add
+      (i32.add (local.get $a) (i32.wrap_i64 (local.get $b)))
+      (i32.add
+        (i32.add (i32.trunc_f32_s (local.get $c)) (i32.trunc_f64_s (local.get $d)))
+        (i32.add
+          (i32x4.extract_lane 2 (local.get $e))
+          (i32.add
+            (i32.add (ref.is_null (local.get $f)) (ref.is_null (local.get $g)))
+            (call $many (i32.const 1) (i64.const 2) (f32.const 3.5) (f64.const 4.5) (v128.const i32x4 5 6 7 8)
+              (ref.func $twice) (ref.null extern) (i32.sub (local.get $h) (i32.const 1))))))))
+  (func (export "many") (param $n i32) (result i32)
+    (call $many (local.get $n) (i64.const 20) (f32.const 30) (f64.const 40) (v128.const i32x4 50 60 70 80)
+      (ref.null func) (ref.null extern) (local.get $n)))
+  (func $crowd (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (block
+      (br_if 1 (i32.const 7) (i32.lt_s (local.get 39) (i32.const 4))) (drop)
+      (loop
+        (br_if 2 (local.get 3) (i32.lt_s (local.get 39) (i32.const 8))) (drop)
+        (local.set 39 (i32.sub (local.get 39) (i32.const 1)))
+        (br 0)))
+    (unreachable))
+  (func (export "crowd") (param $n i32) (result i32)
+    (call $crowd (i32.const 0) (i32.const 1) (i32.const 2) (i32.const 3) (i32.const 4) (i32.const 5) (i32.const 6) (i32.const 7) (i32.const 8) (i32.const 9) (i32.const 10) (i32.const 11) (i32.const 12) (i32.const 13) (i32.const 14) (i32.const 15) (i32.const 16) (i32.const 17) (i32.const 18) (i32.const 19) (i32.const 20) (i32.const 21) (i32.const 22) (i32.const 23) (i32.const 24) (i32.const 25) (i32.const 26) (i32.const 27) (i32.const 28) (i32.const 29) (i32.const 30) (i32.const 31) (i32.const 32) (i32.const 33) (i32.const 34) (i32.const 35) (i32.const 36) (i32.const 37) (i32.const 38) (local.get $n)))
+  (func (export "nothing_comes_after") (param $n i32) (result i32)
+    (if (i32.eqz (local.get $n)) (then (unreachable)))
+    (i32.div_u (i32.const 100) (call_indirect (type $unary) (i32.const 2) (i32.sub (local.get $n) (i32.const 4))))))

@@ -1,0 +1,63 @@
+;; Loops: nested, with results, left in every way, begun again from within an inner one, with values on the stack below.
+(module
+  (func (export "count") (param $n i32) (result i32) (local $sum i32)
+    (loop $l
+      (local.set $sum (i32.add (local.get $sum) (local.get $n)))
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (br_if $l (i32.gt_s (local.get $n) (i32.const 0))))
+    (local.get $sum))
+  (func (export "result") (param $n i32) (result i32)
+    (loop $l (result i32)
+      (local.set $n (i32.add (local.get $n) (i32.const 3)))
+      (br_if $l (i32.lt_s (local.get $n) (i32.const 20)))
+      (i32.mul (local.get $n) (i32.const 7))))
+  (func (export "nested") (param $n i32) (result i32) (local $i i32) (local $j i32) (local $sum i32)
+    (local.set $i (local.get $n))
+    (block $done
+      (loop $outer
+        (br_if $done (i32.eqz (local.get $i)))
+        (local.set $j (local.get $i))
+        (block $next
+          (loop $inner
+            (br_if $next (i32.eqz (local.get $j)))
+            (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 3)) (local.get $j)))
+            (local.set $j (i32.sub (local.get $j) (i32.const 1)))
+            (if (i32.eq (i32.and (local.get $sum) (i32.const 15)) (i32.const 9))
+              (then (local.set $i (i32.sub (local.get $i) (i32.const 1))) (br $outer)))
+            (br_if $done (i32.eq (local.get $sum) (i32.const 3000)))
+            (br $inner)))
+        (local.set $i (i32.sub (local.get $i) (i32.const 1)))
+        (br $outer)))
+    (local.get $sum))
+  (func (export "below") (param $n i32) (result i32)
+    (i32.const 1000)
+    (i32.const 100)
+    (loop $l (result i32)
+      (local.set $n (i32.sub (local.get $n) (i32.const 1)))
+      (br_if $l (i32.gt_s (local.get $n) (i32.const 0)))
+      (i32.add (local.get $n) (i32.const 5)))
+    (i32.add) (i32.sub))
+  (func (export "returns") (param $n i32) (result i32)
+    (loop $l
+      (if (i32.gt_u (local.get $n) (i32.const 17)) (then (return (i32.mul (local.get $n) (i32.const 11)))))
+      (local.set $n (i32.add (i32.mul (local.get $n) (i32.const 2)) (i32.const 1)))
+      (br $l))
+    (unreachable))
+  (func (export "not_repeated") (param $n i32) (result i32)
+    (loop $l (local.set $n (i32.add (local.get $n) (i32.const 1))))
+    (loop $l (result i32) (local.get $n)))
+  (func (export "out_of_the_function") (param $n i32) (result i32)
+    (loop $a
+      (loop $b
+        (local.set $n (i32.add (local.get $n) (i32.const 5)))
+        (br_if 2 (local.get $n) (i32.gt_s (local.get $n) (i32.const 30)))
+        (drop)
+        (br_if $a (i32.and (local.get $n) (i32.const 1)))
+        (br $b)))
+    (unreachable))
+  (func (export "empty") (param $n i32)
+    (loop $l
+      (br_if $l (local.tee $n (i32.and (i32.sub (local.get $n) (i32.const 1)) (i32.const 3))))))
+  (func (export "dead") (param $n i32) (result i32)
+    (return (local.get $n))
+    (loop $l (result i32) (br_if $l (i32.const 1)) (i32.const 4) (br 0))))

@@ -1,0 +1,182 @@
+package policies
+
+import (
+	"encoding/hex"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A Tool is one [tool.NAME] table: a function of a plugin, a WebAssembly module
+// of its own, that the agent may call.
+type Tool struct {
+	Name     string
+	Position Position
+
+	// Plugin is the path of the module, as written: relative to the folder of
+	// the policy file.
+	Plugin string
+
+	// SHA256 is the digest that the module must have, 64 hexadecimal digits.
+	SHA256 string
+
+	Limits ToolLimits
+	Terms
+
+	// Grants are what the plugin itself may call, sorted by family.
+	Grants []Grant
+}
+
+// ToolLimits is a [tool.NAME.limits] table: what one call of the tool may use.
+type ToolLimits struct {
+	WallTime  time.Duration
+	Fuel      int64
+	Memory    int64 // bytes
+	HostCalls int64
+}
+
+var toolLimits = []struct {
+	name      string
+	quantity  quantity
+	byDefault int64
+	min, max  int64
+	doc       string
+	unit      string
+	field     func(*ToolLimits) *int64
+}{
+	{
+		"wall_time", durations, int64(5 * time.Second), int64(time.Millisecond), int64(24 * time.Hour),
+		"How long one call of the tool may take.",
+		"time",
+		func(l *ToolLimits) *int64 { return (*int64)(&l.WallTime) },
+	},
+	{
+		"fuel", counts, 1_000_000_000, 1_000, 1_000_000_000_000_000,
+		"How many loop iterations and function calls of the plugin one call may execute.",
+		"loop iterations and calls",
+		func(l *ToolLimits) *int64 { return &l.Fuel },
+	},
+	{
+		"memory", sizes, 64 * mib, 1 * mib, 4*gib - 64*kib,
+		"How large the plugin's memory may grow.",
+		"bytes",
+		func(l *ToolLimits) *int64 { return &l.Memory },
+	},
+	{
+		"host_calls", counts, 100, 1, 1_000_000_000,
+		"How many capabilities one call may call.",
+		"calls",
+		func(l *ToolLimits) *int64 { return &l.HostCalls },
+	},
+}
+
+var toolLimitKeys = func() section[ToolLimits] {
+	s := make(section[ToolLimits], len(toolLimits))
+	for i, l := range toolLimits {
+		s[i] = key[ToolLimits]{
+			Key: Key{
+				Path: l.name, Type: l.quantity.typ, Default: l.quantity.print(l.byDefault),
+				Min: l.quantity.print(l.min), Max: l.quantity.print(l.max), Doc: l.doc, Unit: l.unit,
+			},
+			read: func(c *checker, f field, into *ToolLimits) { *l.field(into) = c.quantity(f, l.quantity, l.min, l.max) },
+		}
+		s[i].Example = s[i].literal(s[i].Default)
+	}
+	return s
+}()
+
+func defaultToolLimits() (limits ToolLimits) {
+	for _, l := range toolLimits {
+		*l.field(&limits) = l.byDefault
+	}
+	return limits
+}
+
+var toolKeys = slices.Concat(section[Tool]{
+	{
+		Key: Key{
+			Path: "plugin", Type: "a string",
+			Doc:     "The WebAssembly module, relative to the policy file.",
+			Example: `"plugins/wordcount.wasm"`,
+		},
+		required: `write for example plugin = "plugins/wordcount.wasm"`,
+		read:     readPlugin,
+	},
+	{
+		Key: Key{
+			Path: "sha256", Type: "a string",
+			Doc:     "The SHA-256 of the module in hexadecimal: any other is refused.",
+			Example: `"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"`,
+		},
+		required: "write the module's digest, which sha256sum prints",
+		read:     readSHA256,
+	},
+	subsection("limits", toolLimitKeys, func(t *Tool) *ToolLimits { return &t.Limits }),
+	{Key: Key{Path: "grant"}, read: readToolGrants},
+}, lift(termKeys, func(t *Tool) *Terms { return &t.Terms }))
+
+// readToolGrants comes after the terms: what a tool may call is a policy of its own.
+func readToolGrants(c *checker, f field, into *Tool) {
+	into.Grants = readGrantTables(c, f, into.Grants)
+}
+
+// readTools reads [tool]: one table for each tool.
+func readTools(c *checker, f field, into *Policy) {
+	if !c.isTable(f) {
+		return
+	}
+	base := into.Tools
+	into.Tools = nil
+	for _, e := range f.table.entries {
+		table := field{f.path + "." + pathKey(e.name), e.at, e.value}
+		if !functionName.matches(e.name) || slices.Contains(pythonKeywords, e.name) {
+			c.report(e.at, quote(e.name)+" is not a tool's name", "a tool is written in lower-case letters, digits and '_', a letter first")
+			continue
+		}
+		if !c.isTable(table) {
+			continue
+		}
+		tool, keys := Tool{Name: e.name, Limits: defaultToolLimits()}, toolKeys
+		if i := slices.IndexFunc(base, func(t Tool) bool { return t.Name == e.name }); i >= 0 {
+			tool, keys = base[i], keys.optional()
+			tool.Grants = slices.Clone(tool.Grants)
+			if _, named := e.value.table.get("grant"); !named {
+				tool.Grants = nil
+			}
+		}
+		tool.Position = c.doc.position(e.value.at)
+		c.note(table.path, e.value.at)
+		keys.read(c, table.path+".", e.value.table, &tool)
+		into.Tools = append(into.Tools, tool)
+	}
+	slices.SortFunc(into.Tools, func(a, b Tool) int { return strings.Compare(a.Name, b.Name) })
+}
+
+func readPlugin(c *checker, f field, into *Tool) {
+	text, ok := c.text(f)
+	wrong := strings.IndexFunc(text, unprintable)
+	switch {
+	case !ok:
+	case text == "":
+		c.complain(f, &complaint{f.value.at, "must not be empty", `write for example "plugins/wordcount.wasm"`})
+	case len(text) > maxLog:
+		c.complain(f, &complaint{f.value.at, "must not be longer than 1024 bytes", ""})
+	case wrong >= 0:
+		c.complain(f, &complaint{f.value.within(wrong), "a path cannot have " + character(text, wrong), ""})
+	default:
+		into.Plugin = text
+	}
+}
+
+func readSHA256(c *checker, f field, into *Tool) {
+	text, ok := c.text(f)
+	if !ok {
+		return
+	}
+	text = strings.TrimPrefix(text, "sha256:")
+	if sum, err := hex.DecodeString(text); err != nil || len(sum) != 32 {
+		c.complain(f, &complaint{f.value.at, "is not a SHA-256", "write 64 hexadecimal digits, which sha256sum prints"})
+		return
+	}
+	into.SHA256 = strings.ToLower(text)
+}
