@@ -154,6 +154,7 @@ func TestPolicyOfTheServer(t *testing.T) {
 		{"fixed, tools not asked for", true, false, smallPolicy, `,"tools":[{"name":"f"}]`, "", 0},
 		{"fixed, client tools", true, true, smallPolicy, tools, "", 2},
 		{"the policy says which", true, true, smallPolicy + "[grant.tools]\nfunctions = [\"add\"]\n", tools, "", 1},
+		{"another name", true, false, smallPolicy + "[grant.tools]\nfunctions = [\"add\", \"fail\"]\nas = \"program\"\n", tools, "", 2},
 		{"the policy grants what is not there", true, true, smallPolicy + "[grant.tools]\nfunctions = [\"g\"]\n", tools, `there is no function "g"`, 0},
 		{"a file", false, false, smallPolicy, `,"policy":{"file":"policy.toml"}`, "reads no files", 0},
 		{"bad tool", false, false, smallPolicy, `,"tools":[{"name":"f","parameters":[{"name":"class"}]}]`, "not a parameter name", 0},
@@ -172,6 +173,12 @@ func TestPolicyOfTheServer(t *testing.T) {
 			}
 			if got := strings.Count(string(r.Result), `"name":"tools.`); r.Error != nil || got != c.granted {
 				t.Errorf("%d tools granted, want %d: %s", got, c.granted, r.line)
+			}
+			if c.granted > 0 {
+				k.must("session.new", `{"session":"a"}`)
+				if got := k.exec("a", "add.__name__"); got != `"add"` {
+					t.Errorf("add is %s", got)
+				}
 			}
 		})
 	}
@@ -195,17 +202,17 @@ func TestTools(t *testing.T) {
 	}
 	k.must("initialize", oneLine(`{"protocol":1`+toolsOfTests+`}`))
 	k.must("session.new", `{"session":"a"}`)
-	for code, want := range map[string]string{
-		"add(1)":                         `{"$tuple":[[1],{}]}`,
-		"add(2.5, b=(1, 2))":             `{"$tuple":[[2.5],{"b":{"$tuple":[1,2]}}]}`,
-		"add()":                          "TypeError: add() missing 1 required positional argument: 'a'",
-		"add(1, c=2)":                    "TypeError: add() got an unexpected keyword argument 'c'",
-		"fail(1, 2, x=3)":                "KeyError: 'no luck'",
-		"tools['tools.add'].__doc__":     `"Adds. [a: int; b: int; returns int]"`,
-		"import tools; tools.add is add": "true",
+	for _, c := range []struct{ code, want string }{
+		{"add(1)", `{"$tuple":[[1],{}]}`},
+		{"add(2.5, b=(1, 2))", `{"$tuple":[[2.5],{"b":{"$tuple":[1,2]}}]}`},
+		{"add()", "TypeError: add() missing 1 required positional argument: 'a'"},
+		{"add(1, c=2)", "TypeError: add() got an unexpected keyword argument 'c'"},
+		{"fail(1, 2, x=3)", "KeyError: 'no luck'"},
+		{"tools['tools.add'].__doc__", `"Adds. [a: int; b: int; returns int]"`},
+		{"import tools; tools.add is add", "true"}, // from now on, tools is the module
 	} {
-		if got := k.exec("a", code); got != want {
-			t.Errorf("%s: %s, want %s", code, got, want)
+		if got := k.exec("a", c.code); got != c.want {
+			t.Errorf("%s: %s, want %s", c.code, got, c.want)
 		}
 	}
 	k.must("session.reset", `{"session":"a"}`)
