@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -63,9 +65,18 @@ func config(t testing.TB) serve.Config {
 			return policies.Parse(p.Name, p.Text, policies.Vocabulary{Families: known.Vocabulary(), Modules: modules})
 		},
 		Policy:  serve.PolicyText{Name: "small.toml", Text: []byte(smallPolicy)},
-		Host:    host.Config{Audit: audit.Discard},
+		Host:    host.Config{Audit: audit.Discard, Cache: cache(t)},
 		Version: "test",
 	}
+}
+
+// cache is a folder of these tests' own. They have many policies, and the cache of the user keeps the images of a few dozen.
+func cache(t testing.TB) string {
+	folder, err := os.UserCacheDir()
+	if err != nil {
+		return t.TempDir()
+	}
+	return filepath.Join(folder, "postern-tests", "serve")
 }
 
 // A reply is what the server has sent: an answer, a call or a notification.

@@ -93,7 +93,7 @@ func Serve(ctx context.Context, in io.Reader, out io.Writer, config Config) erro
 		sessions: make(map[string]*session),
 		calls:    make(map[int64]chan<- message),
 		gone:     make(chan struct{}),
-		idle:     make(chan struct{}, 1),
+		settled:  make(chan struct{}),
 		shut:     make(chan struct{}),
 	}
 	c.logger = c.config.Host.Logger
@@ -137,8 +137,9 @@ type connection struct {
 	calls    map[int64]chan<- message
 	called   int64 // the last id
 
+	settled chan struct{} // closed, and another one made, when an answer was written
+
 	gone chan struct{} // closed when no message comes any more
-	idle chan struct{} // gets something when no answer is owed
 	shut chan struct{} // closed when shutdown was answered
 }
 
@@ -284,12 +285,28 @@ func (c *connection) finish(r *request, result any, wrong *Error) {
 	c.respond(r.id, result, wrong)
 	c.mu.Lock()
 	c.owed--
-	left := c.owed
+	close(c.settled)
+	c.settled = make(chan struct{})
 	c.mu.Unlock()
-	if left == 0 {
+}
+
+// await waits until no more than so many answers are owed, or the time or the connection is over.
+func (c *connection) await(owed int, limit time.Duration) {
+	over := time.NewTimer(limit)
+	defer over.Stop()
+	for {
+		c.mu.Lock()
+		now, settled := c.owed, c.settled
+		c.mu.Unlock()
+		if now <= owed {
+			return
+		}
 		select {
-		case c.idle <- struct{}{}:
-		default:
+		case <-settled:
+		case <-over.C:
+			return
+		case <-c.ctx.Done():
+			return
 		}
 	}
 }
@@ -352,23 +369,7 @@ func (c *connection) drain() {
 		case <-c.ctx.Done():
 		}
 	}
-	over := time.NewTimer(drainTime)
-	defer over.Stop()
-	for {
-		c.mu.Lock()
-		left := c.owed
-		c.mu.Unlock()
-		if left == 0 {
-			return
-		}
-		select {
-		case <-c.idle:
-		case <-over.C:
-			return
-		case <-c.ctx.Done():
-			return
-		}
-	}
+	c.await(0, drainTime)
 }
 
 // close stops what runs and closes the host, with all sessions.
@@ -414,6 +415,7 @@ func (c *connection) shutdown(r *request, params json.RawMessage) *Error {
 		if err := c.close(); err != nil {
 			c.logger.Warn("closing", "error", err)
 		}
+		c.await(1, closeTime) // all others are answered before this one is
 		c.finish(r, struct{}{}, nil)
 		close(c.shut)
 	}()

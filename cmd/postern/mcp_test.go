@@ -13,25 +13,27 @@ import (
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 )
 
-// startMCP runs the real command (TestMain has put it on PATH) and connects the SDK's own client to it.
+// mcpCommand is the real command (TestMain has put it on PATH), in a folder that has the policy.
+func mcpCommand(t *testing.T, policy string) *exec.Cmd {
+	t.Helper()
+	command := exec.CommandContext(t.Context(), "postern", "mcp", "--policy", "policy.toml")
+	command.Dir = t.TempDir()
+	command.Stderr = os.Stderr
+	if err := os.WriteFile(filepath.Join(command.Dir, "policy.toml"), []byte(policy), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return command
+}
+
+// startMCP runs the command and connects the SDK's own client to it.
 func startMCP(t *testing.T, policy string) (*exec.Cmd, *mcp.ClientSession) {
 	t.Helper()
-	command := exec.Command("postern", "mcp", "--policy", policyFile(t, policy))
-	command.Stderr = os.Stderr
+	command := mcpCommand(t, policy)
 	client, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, nil).Connect(t.Context(), &mcp.CommandTransport{Command: command}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return command, client
-}
-
-func policyFile(t *testing.T, text string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "policy.toml")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return file
 }
 
 const mcpPolicy = `
@@ -72,8 +74,7 @@ func TestMCP(t *testing.T) {
 
 // TestMCPClientDies: what a client has started does not outlive it. Its pipes close as the kernel closes those of the dead.
 func TestMCPClientDies(t *testing.T) {
-	command := exec.CommandContext(t.Context(), "postern", "mcp", "--policy", policyFile(t, mcpPolicy))
-	command.Stderr = os.Stderr
+	command := mcpCommand(t, mcpPolicy)
 	in, err := command.StdinPipe()
 	if err != nil {
 		t.Fatal(err)

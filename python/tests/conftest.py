@@ -35,4 +35,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> str:
         built = tmp_path_factory.mktemp("bin") / "postern"
         subprocess.run(["go", "build", "-o", built, "./cmd/postern"], cwd=ROOT, check=True)
         os.environ["POSTERN_BIN"] = str(built)
+    # These tests have many policies, and the cache keeps what was made for a few dozen.
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ["XDG_CACHE_HOME"] = str(caches / "postern-tests" / "python")
     return postern.find_binary()
