@@ -80,8 +80,13 @@ func (h *Host) makeImage(ctx context.Context, m *module, symbols []string) (*ima
 	return i, nil
 }
 
-// imagesKept is how many images stay in the cache: one for each policy, with its name, path and settings, that is in use.
-const imagesKept = 32
+// How many images stay in the cache, one for each policy with its name, path and settings: the last that were used, and more of them if
+// they were used just now, since removing what somebody is about to use helps nobody.
+const (
+	imagesKept   = 32
+	imagesRecent = 10 * time.Minute
+	imagesMost   = 200
+)
 
 // pruneImages makes room for one more image by removing those that were not used for longest. Sessions that have one mapped
 // keep it. What cannot be removed stays.
@@ -97,8 +102,10 @@ func pruneImages(folder string) {
 		}
 	}
 	slices.SortFunc(images, func(a, b fs.FileInfo) int { return b.ModTime().Compare(a.ModTime()) })
-	for _, image := range images[min(len(images), imagesKept-1):] {
-		os.Remove(filepath.Join(folder, image.Name()))
+	for i, image := range images {
+		if i >= imagesMost-1 || i >= imagesKept-1 && time.Since(image.ModTime()) > imagesRecent {
+			os.Remove(filepath.Join(folder, image.Name()))
+		}
 	}
 }
 

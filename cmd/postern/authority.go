@@ -25,9 +25,10 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
-// registry is all the authority that this program has to grant: what is not in this list, no policy can give.
-func registry() (*capabilities.Registry, error) {
-	return capabilities.NewRegistry(
+// families is all the authority that this program has to grant: what is not in this list, no policy can give. (serve adds the tools
+// of its client, which have the client's authority.)
+func families() []capabilities.Family {
+	return []capabilities.Family{
 		clock.Family(),
 		env.Family(),
 		fs.Family(),
@@ -38,8 +39,10 @@ func registry() (*capabilities.Registry, error) {
 		math.Family(),
 		process.Family(),
 		random.Family(),
-	)
+	}
 }
+
+func registry() (*capabilities.Registry, error) { return capabilities.NewRegistry(families()...) }
 
 // vocabulary is what a policy's names are checked against.
 func vocabulary(r *capabilities.Registry) (policies.Vocabulary, error) {
@@ -66,6 +69,11 @@ func loadPolicy(path string, r *capabilities.Registry) (*policies.Policy, error)
 			return nil, err
 		}
 	}
+	return parsePolicy(name, text, r)
+}
+
+// parsePolicy checks a policy against what there is to grant.
+func parsePolicy(name string, text []byte, r *capabilities.Registry) (*policies.Policy, error) {
 	known, err := vocabulary(r)
 	if err != nil {
 		return nil, err

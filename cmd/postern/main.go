@@ -51,6 +51,8 @@ func verbs() []verb {
 		{"run", "run Python under a policy", (*cli).run},
 		{"repl", "run Python interactively under a policy", (*cli).repl},
 		{"batch", "run many programs, each in a session of its own", (*cli).batch},
+		{"serve", "run Python for programs in other languages, over JSON-RPC", (*cli).serve},
+		{"mcp", "run Python for the models of MCP clients", (*cli).mcp},
 		{"policy", "check, explain, compare, test, format, begin and learn policies", (*cli).policy},
 		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
 		{"imports", "list what a module imports, against a policy", (*cli).imports},

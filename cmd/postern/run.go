@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -105,19 +106,33 @@ func checkProgram(text []byte, name string) (string, error) {
 	return string(text), nil
 }
 
-// newHost makes the host for a policy and says so when it takes long. A nil approver is nobody to ask.
+// newHost makes the host for a policy file. A nil approver is nobody to ask.
 func (c *cli) newHost(policyPath, linkedPath string, approver host.Approver, log hclog.Logger) (*host.Host, error) {
-	known, err := registry()
+	policy, known, err := policyFor(policyPath, log)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := loadPolicy(policyPath, known)
+	return c.hostFor(policy, known, linkedPath, approver, log)
+}
+
+// policyFor reads a policy, and logs its warnings.
+func policyFor(path string, log hclog.Logger) (*policies.Policy, *capabilities.Registry, error) {
+	known, err := registry()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
+	}
+	policy, err := loadPolicy(path, known)
+	if err != nil {
+		return nil, nil, err
 	}
 	for _, w := range policy.WarningsAt(time.Now()) {
 		log.Warn(w.Message, "policy", w.Position.String())
 	}
+	return policy, known, nil
+}
+
+// hostFor makes the host for a policy and says so when it takes long. A nil approver is nobody to ask.
+func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, linkedPath string, approver host.Approver, log hclog.Logger) (h *host.Host, err error) {
 	config := host.Config{Policy: policy, Capabilities: known, Approver: approver, Logger: log}
 	if linkedPath != "" {
 		if config.Linked, err = readFile(linkedPath, moduleLimit); err != nil {
@@ -126,7 +141,7 @@ func (c *cli) newHost(policyPath, linkedPath string, approver host.Approver, log
 	}
 	done := c.progress(policy)
 	defer done()
-	h, err := host.New(c.ctx, config)
+	h, err = host.New(c.ctx, config)
 	switch {
 	case errors.Is(err, host.ErrUnsupported):
 		return nil, usageError("`postern policy check` finds it right; another version of postern may run it", "%w", err)

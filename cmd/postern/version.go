@@ -14,11 +14,8 @@ func (c *cli) version(args []string) int {
 	if _, exit, ok := f.parse(args); !ok {
 		return exit
 	}
-	v := versions{Postern: "(devel)", Go: runtime.Version(), Python: guest.PythonVersion, Guest: guest.Digest()}
+	v := versions{Postern: posternVersion(), Go: runtime.Version(), Python: guest.PythonVersion, Guest: guest.Digest()}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		if info.Main.Version != "" {
-			v.Postern = info.Main.Version
-		}
 		for _, dep := range info.Deps {
 			switch dep.Path {
 			case "github.com/extism/go-sdk":
@@ -36,6 +33,13 @@ func (c *cli) version(args []string) int {
 	}
 	fmt.Fprintf(c.stdout, "postern %s\npython  %s\nextism  %s\nwazero  %s\ngo      %s\nguest   %s\n", v.Postern, v.Python, v.Extism, v.Wazero, v.Go, v.Guest)
 	return exitOK
+}
+
+func posternVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
+	}
+	return "(devel)"
 }
 
 // versions is the JSON of `postern version --json`.

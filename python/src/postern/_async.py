@@ -1,0 +1,223 @@
+"""The client for programs with an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
+
+from . import _requests as requests
+from ._connection import Connection, Message, check
+from ._errors import PosternError, ServerGone
+from ._results import Result, ServerInfo, result_of, server_info
+from ._tools import Tool, Tools, describe_exception, tools_by_name
+from ._values import decode, encode
+
+_SMALL = 32 << 10  # bytes that a pipe takes without waiting for its reader, most likely
+
+
+class AsyncPostern:
+    """``Postern`` for asyncio. Tools may be coroutine functions; other functions run in threads.
+
+    async with AsyncPostern(tools=[search]) as postern:
+        async with await postern.session() as session:
+            result = await session.exec("search('wasm')")
+    """
+
+    def __init__(
+        self,
+        policy: str | os.PathLike[str] | None = None,
+        *,
+        policy_text: str | None = None,
+        tools: Tools = (),
+        grant_tools: bool = True,
+        binary: str | os.PathLike[str] | None = None,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        stderr: int | IO[Any] | None = None,
+    ) -> None:
+        self._tools = tools_by_name(tools)
+        self._initialize = requests.initialize(policy, policy_text, self._tools, grant_tools)
+        self._start: Callable[[], Connection] = lambda: Connection(binary, args, env, cwd, stderr)
+        self._connection: Connection | None = None
+        self._info: asyncio.Task[ServerInfo] | None = None
+        self._closed = False
+
+    def _connect(self) -> Connection:
+        if self._closed:
+            raise ServerGone("closed")
+        if self._connection is None:
+            self._connection = self._start()
+        return self._connection
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._connect().pid
+
+    async def info(self) -> ServerInfo:
+        """What holds in the sandbox. Raises ``PolicyError`` if the policy is invalid."""
+        if self._info is None:
+
+            async def initialize() -> ServerInfo:
+                return server_info(await self._request("initialize", self._initialize, started=False))
+
+            self._info = asyncio.ensure_future(initialize())
+        return await asyncio.shield(self._info)
+
+    async def describe(self) -> dict[str, Any]:
+        """What a policy could name."""
+        described: dict[str, Any] = await self._request("server.describe", {}, started=False)
+        return described
+
+    async def session(self, name: str | None = None) -> AsyncSession:
+        """A new session."""
+        return AsyncSession(self, await self._request("session.new", requests.named(name)))
+
+    async def restore(self, data: bytes, name: str | None = None) -> AsyncSession:
+        """A session that goes on where the one was saved."""
+        return AsyncSession(self, await self._request("session.restore", requests.restore(data, name)))
+
+    async def close(self) -> None:
+        """Stops what runs and ends the server."""
+        connection, self._connection, self._closed = self._connection, None, True
+        if connection is not None:
+            try:
+                connection.start("shutdown", {}, lambda message: None)
+            except ServerGone:
+                pass
+            await asyncio.to_thread(connection.close)
+
+    async def __aenter__(self) -> AsyncPostern:
+        try:
+            await self.info()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()
+
+    async def _request(self, method: str, params: Message, output: Callable[[str, str], None] | None = None, started: bool = True) -> Any:
+        if started:
+            await self.info()
+        connection = self._connect()
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[Message] = loop.create_future()
+        running: dict[int, asyncio.Task[None]] = {}  # tools
+
+        def received(message: Message) -> None:
+            called = message.get("method")
+            if called is None:
+                if not answered.done():
+                    answered.set_result(message)
+            elif called == "tool.call":
+                task = loop.create_task(self._use(connection, message))
+                running[message["id"]] = task
+                task.add_done_callback(lambda _: running.pop(message["id"], None))
+            elif called == "$/cancel":
+                if task_ := running.get(message["params"]["id"]):
+                    task_.cancel()
+            elif called == "session.output" and output is not None:
+                output(message["params"]["stream"], message["params"]["text"])
+
+        def deliver(message: Message) -> None:
+            try:
+                loop.call_soon_threadsafe(received, message)
+            except RuntimeError:
+                pass  # the loop is closed: nobody waits
+
+        number = 0
+        try:
+            if len(params.get("code", "")) + len(params.get("data", "")) < _SMALL and "variables" not in params:
+                number = connection.start(method, params, deliver)
+            else:
+                number = await asyncio.to_thread(connection.start, method, params, deliver)
+            return check(await answered)
+        except BaseException:
+            connection.cancel(number)
+            raise
+        finally:
+            for task in list(running.values()):
+                task.cancel()
+
+    async def _use(self, connection: Connection, message: Message) -> None:
+        answer = await _use(self._tools, message["params"])
+        connection.answer(message, answer)
+
+
+async def _use(tools: Mapping[str, Tool], params: Message) -> Message:
+    try:
+        tool = tools[params["tool"]]
+        args, kwargs = decode(params["args"]), {name: decode(value) for name, value in params["kwargs"].items()}
+        if tool.is_async:
+            value = await tool.function(*args, **kwargs)
+        else:
+            value = await asyncio.to_thread(tool.function, *args, **kwargs)
+        return {"result": {"value": encode(value)}}
+    except Exception as error:
+        return {"error": describe_exception(error)}
+
+
+class AsyncSession:
+    """``Session`` for asyncio. It serves one call at a time; others wait."""
+
+    def __init__(self, postern: AsyncPostern, opened: Mapping[str, str]) -> None:
+        self._postern = postern
+        self.name = opened["session"]
+        self.id = opened["id"]
+
+    async def exec(
+        self,
+        code: str,
+        *,
+        filename: str | None = None,
+        timeout: float | None = None,
+        output: Callable[[str, str], None] | None = None,
+        checkpoint: bool = False,
+    ) -> Result:
+        """Runs code, as ``Session.exec``. Canceling the task stops the code."""
+        params = requests.execute(self.name, code, filename, timeout, output is not None, checkpoint)
+        return result_of(await self._postern._request("session.exec", params, output))
+
+    async def set(self, variables: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """Gives values to global variables."""
+        given = {**(variables or {}), **more}
+        result_of(await self._postern._request("session.set", requests.set_variables(self.name, given))).unwrap()
+
+    async def call(self, function: str, /, *args: Any, timeout: float | None = None, checkpoint: bool = False, **kwargs: Any) -> Result:
+        """Calls a function that code has defined."""
+        params = requests.call(self.name, function, args, kwargs, timeout, checkpoint)
+        return result_of(await self._postern._request("session.call", params))
+
+    async def reset(self) -> None:
+        """Makes the session what it was when it was new."""
+        await self._postern._request("session.reset", requests.named(self.name))
+
+    async def checkpoint(self) -> None:
+        """Keeps the state, for the session to fall back to."""
+        await self._postern._request("session.checkpoint", requests.named(self.name))
+
+    async def fork(self, name: str | None = None) -> AsyncSession:
+        """A second session with the same state."""
+        return AsyncSession(self._postern, await self._postern._request("session.fork", requests.fork(self.name, name)))
+
+    async def save(self) -> bytes:
+        """The state, for ``AsyncPostern.restore``."""
+        return requests.saved(await self._postern._request("session.save", requests.named(self.name)))
+
+    async def close(self) -> None:
+        """Ends the session."""
+        try:
+            await self._postern._request("session.close", requests.named(self.name))
+        except PosternError:
+            pass
+
+    async def __aenter__(self) -> AsyncSession:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await self.close()

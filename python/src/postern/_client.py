@@ -1,0 +1,218 @@
+"""The client for programs without an event loop."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, Any
+
+from . import _requests as requests
+from ._connection import Connection, Message, check
+from ._errors import PosternError, ServerGone
+from ._results import Result, ServerInfo, result_of, server_info
+from ._tools import Tool, Tools, describe_exception, tools_by_name
+from ._values import decode, encode
+
+
+class Postern:
+    """A running sandbox with one policy, for any number of sessions. It may be used by many threads; tools run in the thread whose code calls them.
+
+    ``policy`` is a file, ``policy_text`` the policy itself; without either, the server's own holds. ``tools`` are functions that
+    code can call: those that the policy's ``[grant.tools]`` lists, or all of them if it has none and ``grant_tools`` is true.
+    ``binary`` is the program ``postern``; without it, ``$POSTERN_BIN``, ``PATH`` and the package's folder are searched. ``args`` are
+    more arguments for ``postern serve``; ``env`` is added to the environment; ``stderr`` is where its messages go.
+
+    The server starts with the first use, and ends with ``close``, with the block of a ``with``, or with this process.
+    """
+
+    def __init__(
+        self,
+        policy: str | os.PathLike[str] | None = None,
+        *,
+        policy_text: str | None = None,
+        tools: Tools = (),
+        grant_tools: bool = True,
+        binary: str | os.PathLike[str] | None = None,
+        args: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+        cwd: str | os.PathLike[str] | None = None,
+        stderr: int | IO[Any] | None = None,
+    ) -> None:
+        self._configure(policy, policy_text, tools, grant_tools)
+        self._start: Callable[[], Connection] = lambda: Connection(binary, args, env, cwd, stderr)
+        self._lock = threading.RLock()
+        self._connection: Connection | None = None
+        self._info: ServerInfo | None = None
+        self._closed = False
+
+    def _configure(self, policy: str | os.PathLike[str] | None, policy_text: str | None, tools: Tools, grant_tools: bool = True) -> None:
+        self._tools = tools_by_name(tools)
+        for tool in self._tools.values():
+            if tool.is_async:
+                raise TypeError(f"tool {tool.name!r} is a coroutine function: use AsyncPostern")
+        self._initialize = requests.initialize(policy, policy_text, self._tools, grant_tools)
+
+    def _connect(self) -> Connection:
+        with self._lock:
+            if self._closed:
+                raise ServerGone("closed")
+            if self._connection is None:
+                self._connection = self._start()
+            return self._connection
+
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return self._connect().pid
+
+    @property
+    def info(self) -> ServerInfo:
+        """What holds in the sandbox: policy, imports, granted functions, limits. Raises ``PolicyError`` if the policy is invalid."""
+        with self._lock:
+            if self._info is None:
+                self._info = server_info(self._request("initialize", self._initialize, started=False))
+            return self._info
+
+    def describe(self) -> dict[str, Any]:
+        """What a policy could name: the result of ``server.describe``."""
+        described: dict[str, Any] = self._request("server.describe", {}, started=False)
+        return described
+
+    def session(self, name: str | None = None) -> Session:
+        """A new session."""
+        return Session(self, self._request("session.new", requests.named(name)))
+
+    def restore(self, data: bytes, name: str | None = None) -> Session:
+        """A session that goes on where the one was saved: ``Session.save``."""
+        return Session(self, self._request("session.restore", requests.restore(data, name)))
+
+    def close(self) -> None:
+        """Stops what runs and ends the server. Closing again does nothing."""
+        with self._lock:
+            connection, self._connection, self._closed = self._connection, None, True
+        if connection is not None:
+            try:
+                connection.start("shutdown", {}, lambda message: None)
+            except ServerGone:
+                pass
+            connection.close()
+
+    def __enter__(self) -> Postern:
+        try:
+            self.info
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _request(self, method: str, params: Message, output: Callable[[str, str], None] | None = None, started: bool = True) -> Any:
+        """Sends a request and waits for the answer, running the tools that its code calls."""
+        if started:
+            self.info
+        connection = self._connect()
+        messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        number = connection.start(method, params, messages.put)
+        try:
+            while True:
+                message = messages.get()
+                called = message.get("method")
+                if called is None:
+                    return check(message)
+                if called == "tool.call":
+                    connection.answer(message, _use(self._tools, message["params"]))
+                elif called == "session.output" and output is not None:
+                    output(message["params"]["stream"], message["params"]["text"])
+        except BaseException:
+            connection.cancel(number)
+            raise
+
+
+def _use(tools: Mapping[str, Tool], params: Message) -> Message:
+    """The answer to a call of a tool."""
+    try:
+        tool = tools[params["tool"]]
+        args, kwargs = decode(params["args"]), {name: decode(value) for name, value in params["kwargs"].items()}
+        return {"result": {"value": encode(tool.function(*args, **kwargs))}}
+    except Exception as error:
+        return {"error": describe_exception(error)}
+
+
+class Session:
+    """One interpreter: what one call leaves behind, the next one finds. It serves one call at a time; others wait."""
+
+    def __init__(self, postern: Postern, opened: Mapping[str, str]) -> None:
+        self._postern = postern
+        self.name = opened["session"]
+        self.id = opened["id"]  # in audit records
+        self._turn = threading.RLock()
+        self._busy = False
+
+    def exec(
+        self,
+        code: str,
+        *,
+        filename: str | None = None,
+        timeout: float | None = None,
+        output: Callable[[str, str], None] | None = None,
+        checkpoint: bool = False,
+    ) -> Result:
+        """Runs code. What it raises is in the result; ``result.unwrap()`` gives the value or raises.
+
+        ``timeout`` is in seconds: ``DeadlineExceeded`` says that it was over. ``output(stream, text)`` is called for what is printed.
+        ``checkpoint`` keeps the state afterwards, for the session to fall back to if later code has to be stopped by force.
+        """
+        params = requests.execute(self.name, code, filename, timeout, output is not None, checkpoint)
+        return result_of(self._ask("session.exec", params, output))
+
+    def set(self, variables: Mapping[str, Any] | None = None, /, **more: Any) -> None:
+        """Gives values to global variables. A TypeError says that a value cannot cross."""
+        given = {**(variables or {}), **more}
+        result_of(self._ask("session.set", requests.set_variables(self.name, given))).unwrap()
+
+    def call(self, function: str, /, *args: Any, timeout: float | None = None, checkpoint: bool = False, **kwargs: Any) -> Result:
+        """Calls a function that code has defined."""
+        return result_of(self._ask("session.call", requests.call(self.name, function, args, kwargs, timeout, checkpoint)))
+
+    def reset(self) -> None:
+        """Makes the session what it was when it was new. It works on a lost session, too."""
+        self._ask("session.reset", requests.named(self.name))
+
+    def checkpoint(self) -> None:
+        """Keeps the state, for the session to fall back to if later code has to be stopped by force."""
+        self._ask("session.checkpoint", requests.named(self.name))
+
+    def fork(self, name: str | None = None) -> Session:
+        """A second session with the same state; both go on by themselves."""
+        return Session(self._postern, self._ask("session.fork", requests.fork(self.name, name)))
+
+    def save(self) -> bytes:
+        """The state, for ``Postern.restore`` under the same policy and guest."""
+        return requests.saved(self._ask("session.save", requests.named(self.name)))
+
+    def close(self) -> None:
+        """Ends the session. Closing one that is gone does nothing."""
+        try:
+            self._ask("session.close", requests.named(self.name))
+        except PosternError:
+            pass
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def _ask(self, method: str, params: Message, output: Callable[[str, str], None] | None = None) -> Any:
+        with self._turn:
+            if self._busy:
+                raise PosternError("a tool cannot use the session whose code has called it")
+            self._busy = True
+            try:
+                return self._postern._request(method, params, output)
+            finally:
+                self._busy = False
