@@ -42,6 +42,9 @@ type Registry struct {
 	signatures map[string]*Signature
 }
 
+// checked is a capability of which more can be wrong than its Spec shows.
+type checked interface{ check(Family) []error }
+
 var (
 	familyName   = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
 	functionName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -175,6 +178,11 @@ func (r *Registry) addCapabilities(f Family) (mistakes []error) {
 		}
 		if s.Effects.String() == "unknown" {
 			mistake("function %q does not say what its effects are: Pure, Reads, Writes, or Reads | Writes", s.Function)
+		}
+		if known, ok := c.(checked); ok {
+			for _, err := range known.check(f) {
+				mistake("function %q: %w", s.Function, err)
+			}
 		}
 		signature, err := ParseSignature(s.Signature)
 		if err != nil {
