@@ -220,7 +220,7 @@ func TestFuncMistakes(t *testing.T) {
 		}, none](pure), "is not a positive integer"},
 		{check[struct {
 			X int `postern:"x" default:"7" max:"5"`
-		}, none](pure), `default "7" must be from`},
+		}, none](pure), `default "7" must be at most 5`},
 		{check[struct {
 			X bool `postern:"x" default:"maybe"`
 		}, none](pure), "is not true or false"},

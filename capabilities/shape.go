@@ -241,6 +241,10 @@ func intShape(least, most int64, tag reflect.StructTag, set func(reflect.Value, 
 	if lower < least || upper > most || lower > upper {
 		return shape{}, fmt.Errorf("its bounds are %d to %d, and its type goes from %d to %d", lower, upper, least, most)
 	}
+	said := fmt.Sprintf("from %d to %d", lower, upper)
+	if most == math.MaxInt64 && above != below { // the other bound is of no interest
+		said = inWords(lower, above, upper, below)
+	}
 	return shape{annotation: "int", bounds: inWords(lower, above, upper, below), set: func(v any, to reflect.Value) *mismatch {
 		n, ok := v.(int64)
 		_, large := v.(*big.Int)
@@ -248,7 +252,7 @@ func intShape(least, most int64, tag reflect.StructTag, set func(reflect.Value, 
 		case !ok && !large:
 			return mustBe("int", v)
 		case large || n < lower || n > upper:
-			return outside("must be from %d to %d", lower, upper)
+			return outside("must be %s", said)
 		}
 		set(to, n)
 		return nil
