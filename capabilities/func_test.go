@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/policies"
@@ -326,4 +327,46 @@ func TestFuncScope(t *testing.T) {
 	if _, err := f.Call(t.Context(), call); err == nil {
 		t.Error("a call without what was decided was made")
 	}
+}
+
+// Whatever a guest sends, a function gets what its types and bounds permit, or Python an exception.
+func FuzzFunc(f *testing.F) {
+	type all struct {
+		Name  string             `postern:"name" maxlen:"5"`
+		Count int8               `postern:"count" default:"3" min:"0" max:"9"`
+		Ratio float64            `postern:"ratio" default:"1"`
+		Where *address           `postern:"where"`
+		Rows  [][]values.Decimal `postern:"rows,keyword" maxlen:"3"`
+		Sizes map[string][]byte  `postern:"sizes,keyword"`
+		Since *time.Time         `postern:"since,keyword"`
+		Rest  any                `postern:"rest,keyword"`
+	}
+	function := capabilities.Func("m", "f", func(_ context.Context, in all) (all, error) {
+		if utf8.RuneCountInString(in.Name) > 5 || in.Count < 0 || in.Count > 9 || math.IsNaN(in.Ratio) || len(in.Rows) > 3 || in.Where != nil && in.Where.Floor > 50 {
+			return in, fmt.Errorf("out of bounds: %+v", in)
+		}
+		return in, nil
+	}, capabilities.About{Effects: capabilities.Pure})
+	if _, err := capabilities.NewRegistry(capabilities.Family{Name: "m", Capabilities: []capabilities.Capability{function}}); err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte(`{"args":["é",7,2.5,{"street":"x","number":1}],"kwargs":{"rows":[[{"$decimal":"1.5"}],[]],"sizes":{"a":{"$bytes":"YQ=="}},"since":{"$datetime":"2025-01-31T12:00:00+01:00"},"rest":{"$tuple":[1]}}}`))
+	f.Add([]byte(`{"args":["",true,{"$float":"nan"}],"kwargs":{"rows":{"$tuple":[[{"$decimal":"sNaN1"}]]},"sizes":{"$dict":[[1,2]]},"rest":null}}`))
+	f.Fuzz(func(t *testing.T, request []byte) {
+		call := new(capabilities.Call)
+		var err error
+		if call.Args, call.Kwargs, err = values.DecodeCall(request); err != nil {
+			return
+		}
+		out, err := function.Call(t.Context(), call)
+		var raised *capabilities.PythonError
+		if err != nil && !errors.As(err, &raised) {
+			t.Fatal(err)
+		}
+		if err == nil {
+			if _, err := values.Append(nil, out, 1<<24); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
 }

@@ -57,7 +57,8 @@ func (s *Service) open(ctx context.Context, name string) (*customer, error) {
 	if err != nil {
 		return nil, err
 	}
-	policy, err := policies.Parse(file, text, policies.Vocabulary{Families: registry.Vocabulary(), Modules: modules})
+	// Customers see this name in messages: not where it lies.
+	policy, err := policies.Parse(name+".toml", text, policies.Vocabulary{Families: registry.Vocabulary(), Modules: modules})
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -236,6 +237,24 @@ func TestRun(t *testing.T) {
 	}
 	if _, err := audit.Verify(filepath.Join(folder, "audit"), audit.VerifyOptions{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// The README shows what the service answers.
+func TestTranscript(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _, _ := serve(t, patient("."))
+	shown := regexp.MustCompile(`(?m)^    \$ ask (\w+) '(.*)'\n    (.*)\n    (\d+)$`).FindAllStringSubmatch(string(text), -1)
+	if len(shown) < 6 {
+		t.Fatalf("%d requests are shown", len(shown))
+	}
+	for _, m := range shown {
+		if got := post(t, url, m[1], m[2]); got != m[4]+" "+m[3] {
+			t.Errorf("%s %s\ngave %s\nwant %s %s", m[1], m[2], got, m[4], m[3])
+		}
 	}
 }
 
