@@ -85,11 +85,16 @@ func (f *typed[In, Out]) Spec() Spec { return f.spec }
 func (f *typed[In, Out]) check(family Family) []error {
 	mistakes := slices.Clone(f.mistakes)
 	for _, p := range f.fields {
-		if p.source != fromScope {
-			continue
-		}
-		if err := checkScopeField(p, family.Scopes, reflect.TypeFor[In]().Field(p.index).Type); err != nil {
-			mistakes = append(mistakes, err)
+		t := reflect.TypeFor[In]().Field(p.index)
+		switch p.source {
+		case fromCanonical:
+			if family.Decide == nil {
+				mistakes = append(mistakes, fmt.Errorf("field %s: the family has no Decide, which would make it", t.Name))
+			}
+		case fromScope:
+			if err := checkScopeField(p, family.Scopes, t.Type); err != nil {
+				mistakes = append(mistakes, fmt.Errorf("field %s: %w", t.Name, err))
+			}
 		}
 	}
 	return mistakes

@@ -252,6 +252,9 @@ func TestFuncMistakes(t *testing.T) {
 		{check[struct {
 			X int64 `postern:"max_rows,scope"`
 		}, none](pure), ""},
+		{check[struct {
+			X string `postern:",canonical"`
+		}, none](pure), "field X: the family has no Decide"},
 		{check[none, chan int](pure), "a chan int cannot become"},
 		{check[none, []func()](pure), "a func() cannot become"},
 		{check[none, big.Int](pure), "no exported fields"},
@@ -311,7 +314,8 @@ func TestFuncScope(t *testing.T) {
 		{Name: "max_rows", Type: policies.ScopeInt, Doc: "Rows.", Example: "1"},
 		{Name: "wait", Type: policies.ScopeDuration, Doc: "Time.", Example: `"1s"`, Default: `"2s"`},
 	}
-	if _, err := capabilities.NewRegistry(capabilities.Family{Name: "m", Scopes: keys, Capabilities: []capabilities.Capability{f}}); err != nil {
+	decide := func(policies.ScopedCall) policies.Verdict { return policies.Verdict{Allow: true, Canonical: "orders"} }
+	if _, err := capabilities.NewRegistry(capabilities.Family{Name: "m", Scopes: keys, Decide: decide, Capabilities: []capabilities.Capability{f}}); err != nil {
 		t.Fatal(err)
 	}
 	scope, err := policies.ParseScope(keys, "max_rows = 7")
