@@ -111,7 +111,11 @@ func (r *Registry) Vocabulary() map[string]policies.Family {
 				Name: spec.Function, Doc: spec.Doc, Signature: spec.Signature,
 				Reads: spec.Effects&Reads != 0, Writes: spec.Effects&Writes != 0,
 			}
-			for _, p := range r.signatures[spec.Name()].parameters {
+			signature := r.signatures[spec.Name()]
+			function.Bind = func(args []any, kwargs []values.Keyword) (policies.Arguments, error) {
+				return signature.Bind(f.Name, spec.Function, &Call{Args: args, Kwargs: kwargs})
+			}
+			for _, p := range signature.parameters {
 				function.Parameters = append(function.Parameters, policies.Parameter{Name: p.Name, Type: p.Type, Nullable: p.Nullable})
 			}
 			described.Functions = append(described.Functions, function)

@@ -2,6 +2,7 @@ package host
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -24,13 +25,23 @@ type descriptorHook struct{ name string }
 // The functions of WASI that descriptorHook stands at; linking leaves no other that changes a descriptor.
 var descriptorFunctions = map[string]bool{"path_open": true, "fd_close": true, "fd_readdir": true, "fd_seek": true, "fd_read": true}
 
+// maxOpen is how many files a guest may have open. They are the host's memory.
+const maxOpen = 1024
+
+// badDescriptor is WASI's errno of a descriptor that is none.
+const badDescriptor = 8
+
 // pathOpenResult is which parameter of path_open says where the new descriptor goes.
 const pathOpenResult = 8
 
 func (h descriptorHook) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
 	keepDeadline(ctx)
+	keepBounds(h.name, params)
 	if x := executionOf(ctx); x != nil {
 		in := x.session.instance
+		if h.name == "path_open" && len(in.descriptors.open) >= maxOpen {
+			panic(fmt.Errorf("host: the guest has more than %d files open", maxOpen))
+		}
 		in.wasiParameter = uint32(params[0])
 		if h.name == "path_open" {
 			in.wasiParameter = uint32(params[pathOpenResult])
@@ -40,12 +51,16 @@ func (h descriptorHook) Before(ctx context.Context, _ api.Module, _ api.Function
 
 func (h descriptorHook) After(ctx context.Context, _ api.Module, _ api.FunctionDefinition, results []uint64) {
 	x := executionOf(ctx)
-	if x == nil || uint32(results[0]) != 0 {
-		return // nothing has changed
+	if x == nil {
+		return
 	}
+	errno := uint32(results[0])
 	in := x.session.instance
 	d, fd := &in.descriptors, in.wasiParameter
 	if h.name == "path_open" {
+		if errno != 0 {
+			return // nothing was opened
+		}
 		var ok bool
 		if fd, ok = in.module.Memory().ReadUint32Le(fd); !ok {
 			d.strange = true
@@ -57,9 +72,11 @@ func (h descriptorHook) After(ctx context.Context, _ api.Module, _ api.FunctionD
 		d.open[fd] = struct{}{}
 		return
 	}
-	if _, known := d.open[fd]; !known {
+	switch _, known := d.open[fd]; {
+	case !known && errno != badDescriptor:
+		// Also when it failed: wazero may have read before it found out that there is nowhere to put what it has read.
 		d.strange = true
-	} else if h.name == "fd_close" {
+	case known && errno == 0 && h.name == "fd_close":
 		delete(d.open, fd)
 	}
 }

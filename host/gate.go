@@ -37,7 +37,10 @@ func (h *Host) hostFunctions() []extism.HostFunction {
 
 // serve takes the handle of a request to the handle of an answer, or 0. It never panics: that would end the exec
 // with a text that shows the host's insides.
+//
+// The exception is a guest whose time is over: a call takes hardly any fuel of it, so that the end of a slice would come late.
 func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlugin, handle uint64) (answer uint64) {
+	keepDeadline(ctx)
 	defer func() {
 		if r := recover(); r != nil {
 			h.logger.Error("panic in the gate", "capability", g.name, "panic", r, "stack", string(debug.Stack()))

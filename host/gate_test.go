@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/host"
@@ -243,5 +244,34 @@ func TestWithheldIsRecorded(t *testing.T) {
 	}
 	if w := log.last(audit.Withheld); w == nil || w.Withheld != "import os" {
 		t.Errorf("record %+v", w)
+	}
+}
+
+// Code chooses what is in an exception, and what is wrong with the arguments of a call.
+func TestWordsInRecordsAreBounded(t *testing.T) {
+	log := new(memoryLog)
+	c := config(t)
+	c.Audit = log
+	s := session(t, open(t, c))
+	long := strings.Repeat("é", 10_000)
+	r := exec(t, s, `raw {"ok":false,"value":null,"repr":null,"is_final_answer":false,"stdout":"","stderr":"","error":{"type":"`+strings.Repeat("E", 17_000)+
+		`","message":"`+long+`","traceback":"","line":1,"denied":false,"limit":null},"withheld":[]}`)
+	if r.Error == nil || r.Error.Message != long {
+		t.Fatalf("%.200s", r.Error.Message)
+	}
+	for _, name := range []string{"$" + long, long} {
+		exec(t, s, hostcall(tEcho, `{"args": [], "kwargs": {"`+name+`": 1}}`))
+	}
+	const most = 16<<10 + len("…")
+	for _, r := range log.records {
+		if len(r.Reason) > most || len(r.Error) > most || len(r.Detail) > most {
+			t.Errorf("%s: reason %d, error %d, detail %d", r.Kind, len(r.Reason), len(r.Error), len(r.Detail))
+		}
+		if !utf8.ValidString(r.Reason) || !utf8.ValidString(r.Detail) {
+			t.Errorf("%s: half a character", r.Kind)
+		}
+	}
+	if end := log.records[1+1]; end.Kind != audit.ExecEnded || !strings.HasSuffix(end.Detail, "é…") || !strings.HasSuffix(end.Error, "E…") {
+		t.Errorf("%s: %.20q", end.Kind, end.Error)
 	}
 }

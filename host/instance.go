@@ -133,7 +133,7 @@ func (in *instance) run(ctx context.Context, export string, input []byte, fuel i
 	if !in.started {
 		return output, fuel, err
 	}
-	in.meter.ctx = nil // what follows, until the next call is under way, has no deadline
+	in.meter.end()
 	return output, in.meter.left(), err
 }
 

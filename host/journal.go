@@ -11,6 +11,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/policies"
@@ -32,6 +33,21 @@ const (
 	contentLimit = mib      // bytes of one content
 	contentRoom  = 64 * mib // bytes of all contents of one exec
 )
+
+// textLimit is how many bytes of words a record keeps. Code chooses what is in an exception or in the reason of a denial. Without a limit it
+// could fill the disk, or make a record that no log takes, so that its run seems not to have ended.
+const textLimit = 16 * kib
+
+func shortened(text string) string {
+	if len(text) <= textLimit {
+		return text
+	}
+	end := textLimit
+	for end > textLimit-utf8.UTFMax && !utf8.RuneStart(text[end]) {
+		end--
+	}
+	return text[:end] + "…"
+}
 
 func (h *Host) newJournal(session string) journal {
 	full := h.policy.Audit.Arguments != policies.ArgumentsDigest
@@ -84,6 +100,9 @@ func (j *journal) write(kind audit.Kind, fill func(*audit.Record)) error {
 	*r = j.common
 	r.Kind, r.Time = kind, time.Now().UTC()
 	fill(r)
+	for _, text := range []*string{&r.Reason, &r.Error, &r.Detail} {
+		*text = shortened(*text)
+	}
 	if err := j.log.Append(r); err != nil {
 		return fmt.Errorf("%w: %w", ErrAudit, err)
 	}

@@ -33,6 +33,9 @@ func (l listeners) NewFunctionListener(def api.FunctionDefinition) experimental.
 			if descriptorFunctions[name] {
 				return descriptorHook{name}
 			}
+			if _, bounded := wasiBounds[name]; bounded {
+				return boundHook{name}
+			}
 		}
 		return deadlineHook{}
 	}

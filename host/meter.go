@@ -34,10 +34,10 @@ const patience = 20 * time.Millisecond
 // grace is how long a guest that has noticed may take: to leave its try statements and to describe where it was.
 const grace = 250 * time.Millisecond
 
-// slice is how much fuel is handed out at once: about a millisecond of machine code. A guest that was asked to stop is looked
-// after more often.
+// slice is how much fuel is handed out at once. One unit of it is a nanosecond or two of the interpreter, and up to 200 of what has much straight code
+// between two charges, such as a hash function: 20 milliseconds at most. A guest that was asked to stop is looked after more often.
 const (
-	slice      = 1_000_000
+	slice      = 100_000
 	shortSlice = slice / 10
 )
 
@@ -57,13 +57,18 @@ func newMeter(mod api.Module) (*meter, error) {
 
 // start gives the guest fuel for a call that ends with ctx.
 func (m *meter) start(ctx context.Context, fuel int64) {
-	if !m.asked.IsZero() {
-		m.interrupt.withdraw() // it may have finished before it noticed
-		m.asked = time.Time{}
-	}
-	m.ctx = ctx
+	m.ctx, m.asked = ctx, time.Time{}
 	m.reserve = max(fuel-slice, 0)
 	m.set(min(fuel, slice))
+}
+
+// end is for when the guest has returned: what follows, until the next call is under way, has no deadline. A guest that has finished
+// before it noticed that it was to stop must not find the request later, in this session or in one that is made of its memory.
+func (m *meter) end() {
+	m.ctx = nil
+	if !m.asked.IsZero() {
+		m.interrupt.withdraw()
+	}
 }
 
 // refuel hands out the next slice, or what there is. It leaves the gauge below zero when the guest must stop.

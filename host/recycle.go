@@ -92,7 +92,7 @@ func (in *instance) restart(d *delta) bool {
 	in.stdio.take()
 	if in.module != nil {
 		in.setGlobals()
-		in.meter.asked = time.Time{} // there is nothing to withdraw in a clean memory
+		in.meter.asked = time.Time{}
 	}
 	return true
 }

@@ -105,9 +105,10 @@ func (h *Host) readResult(output []byte) (*Result, error) {
 	}
 	r := new(Result)
 	var guestError *json.RawMessage
+	var withheld json.RawMessage
 	err := readObject(output, map[string]any{
 		"ok": &r.OK, "value": &r.Value, "repr": &r.Repr, "is_final_answer": &r.IsFinalAnswer,
-		"stdout": &r.Stdout, "stderr": &r.Stderr, "error": &guestError, "withheld": &r.Withheld,
+		"stdout": &r.Stdout, "stderr": &r.Stderr, "error": &guestError, "withheld": &withheld,
 	})
 	if err != nil {
 		return nil, err
@@ -117,7 +118,7 @@ func (h *Host) readResult(output []byte) (*Result, error) {
 			return nil, err
 		}
 	}
-	if err := checkWithheld(r.Withheld); err != nil {
+	if r.Withheld, err = readWithheld(withheld); err != nil {
 		return nil, err
 	}
 	if r.OK != (r.Error == nil) {
@@ -135,18 +136,25 @@ func (h *Host) readResult(output []byte) (*Result, error) {
 	return r, nil
 }
 
-// checkWithheld bounds what becomes a record of its own for each entry.
-func checkWithheld(list []Withheld) error {
-	const most, longest = 100, 1000 // of entries, and of bytes of a name
+// readWithheld reads what becomes a record of its own for each entry.
+func readWithheld(data []byte) (list []Withheld, err error) {
+	const most, longest = 100, 1000          // of entries, and of bytes of a name
+	const encoded = most * (6*longest + kib) // an entry takes ten times as many bytes as "{},"
+	if len(data) > encoded {
+		return nil, fmt.Errorf("%w: what is withheld has %d bytes", errMalformed, len(data))
+	}
+	if err := json.Unmarshal(data, &list); err != nil {
+		return nil, fmt.Errorf("%w: withheld: %w", errMalformed, err)
+	}
 	if len(list) > most {
-		return fmt.Errorf("%w: %d things withheld", errMalformed, len(list))
+		return nil, fmt.Errorf("%w: %d things withheld", errMalformed, len(list))
 	}
 	for _, w := range list {
 		if w.Kind != "import" && w.Kind != "call" || w.Name == "" || len(w.Name) > longest {
-			return fmt.Errorf("%w: withheld %.20q %.50q", errMalformed, w.Kind, w.Name)
+			return nil, fmt.Errorf("%w: withheld %.20q %.50q", errMalformed, w.Kind, w.Name)
 		}
 	}
-	return nil
+	return list, nil
 }
 
 // limitsOfGuest are the limits that the guest itself may report as exceeded.

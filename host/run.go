@@ -20,6 +20,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 	defer x.deadline.stop()
 
 	output, left, err := s.instance.run(x.context(ctx), entry, request, limits.Fuel, s.host.bounds.output)
+	cause := context.Cause(ctx) // not of a time that ends while the host reads what the guest has sent
 	usage := Usage{
 		Fuel:        limits.Fuel - max(left, 0),
 		WallMS:      math.Round((time.Since(started)-x.deadline.waited()).Seconds()*1e6) / 1e3,
@@ -32,7 +33,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 	}
 	if err == nil && s.instance.interrupted() {
 		// It has heeded the request to stop, and is as good as before. Whose time was over decides what is told.
-		if cause := context.Cause(ctx); !errors.Is(cause, errWallTime) {
+		if !errors.Is(cause, errWallTime) {
 			return nil, fmt.Errorf("host: %s: %w", entry, cause)
 		}
 	}
@@ -49,7 +50,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 		s.instance.broken = true
 		words := s.instance.stdio.take()
 		s.host.logger.Debug("guest stopped", "session", s.id, "error", err, "stdio", words)
-		switch cause := context.Cause(ctx); {
+		switch {
 		case errors.Is(cause, errWallTime):
 			result = s.host.limitResult("wall_time", usage)
 		case cause != nil:

@@ -150,7 +150,7 @@ func (h *Host) readSaved(r io.Reader) (*savedHeader, *delta, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	plain, err := codec.decoder.DecodeAll(compressed.Bytes(), nil)
+	plain, err := codec.decode(compressed.Bytes(), uint64(most))
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrNotSaved, err)
 	}
@@ -232,15 +232,30 @@ type codec struct {
 
 // newCodec makes a codec that does not decompress more than a delta can be.
 func (h *Host) newCodec() (*codec, error) {
-	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest))
+	encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithSingleSegment(true)) // so that it says how long it is, however short
 	if err != nil {
 		return nil, fmt.Errorf("host: compress sessions: %w", err)
 	}
-	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(uint64(h.savedBytes())))
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(uint64(h.savedBytes())),
+		zstd.WithDecodeAllCapLimit(true))
 	if err != nil {
 		return nil, fmt.Errorf("host: decompress sessions: %w", err)
 	}
 	return &codec{encoder, decoder}, nil
+}
+
+// decode decompresses what the encoder has made: one frame that says how long it is. Frames that do not, of which there can be many, would
+// take several times most until they are found to be too long.
+func (c *codec) decode(compressed []byte, most uint64) ([]byte, error) {
+	var frame zstd.Header
+	if err := frame.Decode(compressed); err != nil {
+		return nil, err
+	}
+	if frame.Skippable || !frame.HasFCS || frame.FrameContentSize > most {
+		return nil, errDelta
+	}
+	return c.decoder.DecodeAll(compressed, make([]byte, 0, frame.FrameContentSize))
 }
 
 // plain encodes the delta for a file, uncompressed.

@@ -120,12 +120,15 @@ func TestRestoreRefuses(t *testing.T) {
 // forge makes a saved session with any delta, under a digest that is right.
 func forge(t testing.TB, saved, plain []byte) []byte {
 	t.Helper()
-	encoder, err := zstd.NewWriter(nil)
+	encoder, err := zstd.NewWriter(nil, zstd.WithSingleSegment(true))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer encoder.Close()
-	compressed := encoder.EncodeAll(plain, nil)
+	return forgeCompressed(saved, encoder.EncodeAll(plain, nil))
+}
+
+func forgeCompressed(saved, compressed []byte) []byte {
 	header := string(bytes.Join(bytes.SplitN(saved, []byte("\n"), 3)[:2], []byte("\n")))
 	header = header[:strings.Index(header, `"bytes":`)] + `"bytes":` + itoa(len(compressed)) + "}\n"
 	file := append([]byte(header), compressed...)
@@ -214,4 +217,31 @@ func FuzzRestore(f *testing.F) {
 		defer s.Close()
 		soon(t, func() { exec(t, s, "value 1") })
 	})
+}
+
+// A bomb is frames that do not say how long they are, or one that says too much: both are refused before anything is decompressed.
+func TestRestoreRefusesBombs(t *testing.T) {
+	h := open(t, config(t))
+	s := session(t, h)
+	set(t, s, "x", 1)
+	saved := save(t, s)
+	plain := plainDelta(t, saved)
+	var unsized bytes.Buffer
+	stream, err := zstd.NewWriter(&unsized)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stream.Write(plain[:len(plain)/2])
+	stream.Flush()
+	stream.Write(plain[len(plain)/2:])
+	stream.Close()
+	tooLong := []byte{0x28, 0xb5, 0x2f, 0xfd, 0xe0, 0, 0, 0, 0, 0, 1, 0, 0} // 2^40 bytes
+	for name, compressed := range map[string][]byte{"no length": unsized.Bytes(), "a terabyte": tooLong, "nothing": nil} {
+		if s, err := h.Restore(t.Context(), bytes.NewReader(forgeCompressed(saved, compressed))); !errors.Is(err, host.ErrNotSaved) {
+			t.Errorf("%s: %v", name, err)
+			if s != nil {
+				s.Close()
+			}
+		}
+	}
 }

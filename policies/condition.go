@@ -1,15 +1,21 @@
 package policies
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 	"unicode/utf8"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+
+	"github.com/postern-sandbox/postern/values"
 )
 
 const (
@@ -19,6 +25,10 @@ const (
 	maxWhens = 1 << 16
 	// maxWhenCost is how many of CEL's units of cost a condition may take to be decided: some milliseconds.
 	maxWhenCost = 100_000
+	// maxWhenTime is how long that may take all the same: CEL counts a step that compares a number with a long text as a short one.
+	maxWhenTime = time.Second
+	// whenLook is after how many steps of a loop the time is looked at.
+	whenLook = 10
 	// maxWhenMistakes is how many mistakes of one condition are shown.
 	maxWhenMistakes = 5
 )
@@ -38,8 +48,12 @@ type Condition struct {
 
 // A program is a condition compiled for functions of the same parameters.
 type program struct {
-	cel    cel.Program
+	cel    cel.Program // counts its cost, and gives up
 	params map[string]Parameter
+
+	// small is the condition for arguments that are small: it cannot cost more than is permitted, so nothing counts it. To
+	// count takes twice as long as to decide. Nil if it could cost too much even so.
+	small func() (cel.Program, error)
 }
 
 func readWhen(c *checker, f field, into *Grant) {
@@ -181,11 +195,15 @@ func (c *compiler) program(parsed *cel.Ast, params map[string]Parameter, key str
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) && !t.IsExactType(cel.DynType) {
 		return nil, nil, fmt.Errorf("the condition is %s, not true or false", article(t.String()))
 	}
-	made, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxWhenCost))
+	made, err := env.Program(checked, cel.EvalOptions(cel.OptOptimize), cel.CostLimit(maxWhenCost), cel.InterruptCheckFrequency(whenLook))
 	if err != nil {
 		return nil, nil, err
 	}
-	return &program{made, params}, nil, nil
+	p := &program{cel: made, params: params}
+	if cost, err := env.EstimateCost(checked, smallArguments{}); err == nil && cost.Max <= maxWhenCost {
+		p.small = sync.OnceValues(func() (cel.Program, error) { return env.Program(checked, cel.EvalOptions(cel.OptOptimize)) })
+	}
+	return p, nil, nil
 }
 
 func article(noun string) string {
@@ -398,7 +416,28 @@ func offsetOf(text string, line, column int) int {
 	return at
 }
 
-var errNotBoolean = errors.New("it is neither true nor false")
+var (
+	errNotBoolean = errors.New("it is neither true nor false")
+	errWhenTime   = fmt.Errorf("it takes longer than %v to decide", maxWhenTime)
+)
+
+// evaluate gives the value of the condition. Where arguments are small, it cannot take long and nobody looks whether it does.
+func (p *program) evaluate(names *variables) (ref.Val, error) {
+	if p.small != nil && names.areSmall() {
+		if small, err := p.small(); err == nil {
+			out, _, err := small.Eval(names)
+			return out, err
+		}
+	}
+	names.adapter = adapter{make(map[*values.Dict]ref.Val)}
+	ctx, cancel := context.WithTimeout(context.Background(), maxWhenTime)
+	defer cancel()
+	out, _, err := p.cel.ContextEval(ctx, names)
+	if err != nil && ctx.Err() != nil {
+		err = errWhenTime
+	}
+	return out, err
+}
 
 // holds decides about a call. An error is a reason to deny.
 func (c *Condition) holds(p *Policy, function string, call *Call, count int64) (bool, error) {
@@ -406,15 +445,21 @@ func (c *Condition) holds(p *Policy, function string, call *Call, count int64) (
 	if program == nil {
 		return false, errors.New("it was not compiled for this function")
 	}
-	out, _, err := program.cel.Eval(&variables{policy: p.Name, function: function, call: call, count: count, params: program.params})
+	names := &variables{policy: p.Name, function: function, call: call, count: count, params: program.params}
+	if err := names.checkText(); err != nil {
+		return false, err
+	}
+	out, err := program.evaluate(names)
 	if err != nil {
-		var own *types.Err
-		if errors.As(err, &own) {
+		if own := (*types.Err)(nil); errors.As(err, &own) {
 			err = own.Unwrap()
 		}
 		message := celWords(err.Error())
 		if strings.Contains(message, "cost limit") {
 			message = "it takes more than " + printCount(maxWhenCost) + " steps to decide"
+		}
+		if errors.Is(err, errWhenTime) {
+			message = err.Error()
 		}
 		return false, errors.New(printable(message))
 	}

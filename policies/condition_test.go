@@ -3,6 +3,7 @@ package policies_test
 import (
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -222,4 +223,37 @@ func FuzzCondition(f *testing.F) {
 			checkLine(t, &policies.Error{Position: d.Position, Message: d.Reason, Hint: d.Hint})
 		}
 	})
+}
+
+// largeArguments are what a call was given, by name.
+type largeArguments map[string]any
+
+func (b largeArguments) Lookup(name string) (any, bool) { v, ok := b[name]; return v, ok }
+
+// A condition can look at an argument many times, each for one of its steps. What is large must not be looked over each time,
+// and what CEL itself does with it has an end.
+func TestLargeArgumentsAreLookedOverOnce(t *testing.T) {
+	dict := values.NewDict(10_000)
+	for i := range 10_000 {
+		if err := dict.Set(strings.Repeat("k", 1+i%50)+strconv.Itoa(i), int64(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	many := make(values.List, 300_000)
+	for i := range many {
+		many[i] = int64(1)
+	}
+	for _, test := range []struct {
+		when  string
+		large any
+	}{
+		{"args.x[1].all(e, e != args.x[0])", strings.Repeat("é", 8<<20)},
+		{"args.x[1].all(e, e != args.x[0].k0)", dict},
+	} {
+		p := limited(t, "when = '"+test.when+"'\n")
+		d := p.Decide(&policies.Call{Capability: "math.sqrt", Arguments: largeArguments{"x": values.List{test.large, many}}})
+		if d.Allow || !strings.Contains(d.Reason, "to decide") {
+			t.Errorf("%s: %+v", test.when, d)
+		}
+	}
 }

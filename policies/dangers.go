@@ -18,11 +18,15 @@ func (c *checker) warnDangers(p *Policy) {
 			c.warnAt(p, g.Position, g.Rule()+": "+text, "")
 		}
 		if len(writes) > 0 && !g.asks() {
+			// Whoever writes down that nobody is asked, and why, has decided it.
 			at, said := p.Where(g.Rule() + ".approve")
 			if !said {
 				at = g.Position
 			}
-			c.warnAt(p, at, g.Rule()+": "+strings.Join(writes, ", ")+" can change things and nobody is asked", `approve = "once" or "always" asks a human`)
+			if !said || g.Note == "" {
+				c.warnAt(p, at, g.Rule()+": "+strings.Join(writes, ", ")+" can change things and nobody is asked",
+					`approve = "once" or "always" asks a human; approve = "never" and a note that says why accept it`)
+			}
 		}
 		c.expires(p, g.Rule(), &g.Terms)
 	}

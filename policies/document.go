@@ -105,7 +105,7 @@ type value struct {
 	at    int      // where it begins
 	text  string   // of a string what it says, of other scalars how it is written
 	raw   []byte   // of a scalar: how it is written, with its quotes
-	items []*value // of an array
+	items []*value // of an array, and of an array of tables
 	table *table   // of a table; of an array of tables the last one
 }
 

@@ -23,22 +23,13 @@ func Parse(filename string, src []byte, vocab Vocabulary) (*Policy, error) {
 
 // parse reads a policy that those in line extend, the nearest last.
 func parse(filename string, src []byte, vocab Vocabulary, line []string) (*Policy, error) {
-	if len(src) > maxSize {
-		return nil, Errors{{Position: Position{File: filename}, Message: fmt.Sprintf("the file is larger than %s", printSize(maxSize))}}
+	c, err := newChecker(filename, src, vocab)
+	if err != nil {
+		return nil, err
 	}
-	// A copy with nothing behind its end: go-toml's parser locates its errors
-	// by capacities, and the document must not change under it.
-	src = slices.Clip(bytes.Clone(src))
-	c := &checker{doc: newDocument(filename, src), vocab: vocab, defaults: map[*ScopeKey]ScopeValue{}}
-	if !c.isText() {
-		return nil, c.errs
-	}
-	r := reader{doc: c.doc, report: c.report}
-	c.complete = r.read()
-
 	p := &Policy{
 		File:   filename,
-		Digest: digest(src),
+		Digest: digest(c.doc.src),
 		Limits: DefaultLimits(),
 		Python: Python{Imports: vocab.defaultImports()},
 		Audit:  Audit{Arguments: ArgumentsFull, Durability: DurabilityEffects, Rotate: defaultRotate},
@@ -64,6 +55,23 @@ func parse(filename string, src []byte, vocab Vocabulary, line []string) (*Polic
 	c.warnings.sort()
 	p.Warnings = c.warnings
 	return p, nil
+}
+
+// newChecker reads a file's TOML. An error is one that makes the file unreadable; mistakes in the grammar are reported to the checker.
+func newChecker(filename string, src []byte, vocab Vocabulary) (*checker, error) {
+	if len(src) > maxSize {
+		return nil, Errors{{Position: Position{File: filename}, Message: fmt.Sprintf("the file is larger than %s", printSize(maxSize))}}
+	}
+	// A copy with nothing behind its end: go-toml's parser locates its errors
+	// by capacities, and the document must not change under it.
+	src = slices.Clip(bytes.Clone(src))
+	c := &checker{doc: newDocument(filename, src), vocab: vocab, defaults: map[*ScopeKey]ScopeValue{}}
+	if !c.isText() {
+		return nil, c.errs
+	}
+	r := reader{doc: c.doc, report: c.report}
+	c.complete = r.read()
+	return c, nil
 }
 
 func digest(parts ...[]byte) string {

@@ -169,6 +169,7 @@ func (r *reader) element(t *table, name string, at, bracket int) *table {
 		return nil
 	}
 	e.value.table = newTable(bracket, byHeader)
+	e.value.items = append(e.value.items, &value{kind: tableKind, at: bracket, table: e.value.table})
 	return e.value.table
 }
 

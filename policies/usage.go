@@ -34,7 +34,11 @@ func (u Usage) Clone() Usage {
 	return Usage{Calls: maps.Clone(u.Calls), Spent: maps.Clone(u.Spent), Answers: maps.Clone(u.Answers)}
 }
 
-// UnmarshalJSON reads what was encoded. A count below zero, which would be a larger quota,
+// maxKeptCalls is the largest count that is read. No session gets there, and one that began near the end of int64 would go on
+// below zero.
+const maxKeptCalls = 1 << 53
+
+// UnmarshalJSON reads what was encoded. A count that no session can have, such as one below zero, which would be a larger quota,
 // and what it does not know are errors.
 func (u *Usage) UnmarshalJSON(data []byte) error {
 	type plain Usage
@@ -45,7 +49,7 @@ func (u *Usage) UnmarshalJSON(data []byte) error {
 		return fmt.Errorf("policies: usage: %w", err)
 	}
 	for family, n := range read.Calls {
-		if n < 0 {
+		if n < 0 || n > maxKeptCalls {
 			return fmt.Errorf("policies: usage: %d calls of %q", n, family)
 		}
 	}

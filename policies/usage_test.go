@@ -77,7 +77,7 @@ func TestUsageIsKept(t *testing.T) {
 		t.Errorf("the copy: %+v", d)
 	}
 
-	for _, wrong := range []string{`{"calls":{"math":-1}}`, `{"calls":{"math":1.5}}`, `{"quota":{}}`, `[]`, `{"answers":{"a":1}}`} {
+	for _, wrong := range []string{`{"calls":{"math":-1}}`, `{"calls":{"math":9223372036854775807}}`, `{"calls":{"math":1.5}}`, `{"quota":{}}`, `[]`, `{"answers":{"a":1}}`} {
 		if err := json.Unmarshal([]byte(wrong), new(policies.Usage)); err == nil {
 			t.Errorf("accepted: %s", wrong)
 		}

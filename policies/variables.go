@@ -1,8 +1,10 @@
 package policies
 
 import (
+	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,6 +23,7 @@ type variables struct {
 	call     *Call
 	count    int64
 	params   map[string]Parameter
+	adapter  adapter
 }
 
 // ResolveName implements CEL's Activation.
@@ -75,7 +78,7 @@ func (v *variables) argument(p Parameter) ref.Val {
 	if kind, _, _ := strings.Cut(p.Type, "["); kind != "" && !isOf(given, kind) {
 		return types.NewErr("args.%s is of type %s, not %s", p.Name, values.TypeName(given), kind)
 	}
-	return adapter{}.NativeToValue(given)
+	return v.adapter.NativeToValue(given)
 }
 
 // isOf reports whether a value is of a type that annotations name.
@@ -157,9 +160,43 @@ func celType(p Parameter) *cel.Type {
 // maxDict is how many entries a dict may have that a condition looks into.
 const maxDict = 10_000
 
-// An adapter gives CEL the values of package values. Elements of a list are
-// converted when they are looked at.
-type adapter struct{}
+// checkText looks over the arguments that a condition uses before it is decided: CEL has no strings that are not UTF-8. It is
+// done once, for the condition can look at an argument again and again, each time for one of its steps.
+func (v *variables) checkText() error {
+	for name := range v.params {
+		if given, ok := v.call.Arguments.Lookup(name); ok && !validText(given) {
+			return errors.New("a str has a lone surrogate")
+		}
+	}
+	return nil
+}
+
+func validText(v any) bool {
+	all := func(list []any) bool { return !slices.ContainsFunc(list, func(v any) bool { return !validText(v) }) }
+	switch v := v.(type) {
+	case string:
+		return utf8.ValidString(v)
+	case values.List:
+		return all(v)
+	case values.Tuple:
+		return all(v)
+	case values.Set:
+		return all(v)
+	case values.FrozenSet:
+		return all(v)
+	case *values.Dict:
+		for key, value := range v.All() {
+			if !validText(key) || !validText(value) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// An adapter gives CEL the values of package values, whose text is valid. Elements of a list are
+// converted when they are looked at, and a dict once.
+type adapter struct{ dicts map[*values.Dict]ref.Val }
 
 // NativeToValue implements CEL's Adapter. What CEL has no value for is an error: the condition cannot be decided.
 func (a adapter) NativeToValue(v any) ref.Val {
@@ -175,9 +212,6 @@ func (a adapter) NativeToValue(v any) ref.Val {
 	case float64:
 		return types.Double(v)
 	case string:
-		if !utf8.ValidString(v) {
-			return types.NewErr("a str has a lone surrogate")
-		}
 		return types.String(v)
 	case values.Bytes:
 		return types.Bytes(v)
@@ -218,6 +252,9 @@ func (a adapter) NativeToValue(v any) ref.Val {
 }
 
 func (a adapter) dict(d *values.Dict) ref.Val {
+	if known, ok := a.dicts[d]; ok {
+		return known
+	}
 	if d.Len() > maxDict {
 		return types.NewErr("a dict has more than %d entries", maxDict)
 	}
@@ -225,10 +262,9 @@ func (a adapter) dict(d *values.Dict) ref.Val {
 	if !ok {
 		return types.NewErr("a dict has keys that are not str")
 	}
-	for key := range m {
-		if !utf8.ValidString(key) {
-			return types.NewErr("a str has a lone surrogate")
-		}
+	converted := types.NewStringInterfaceMap(a, m)
+	if a.dicts != nil {
+		a.dicts[d] = converted
 	}
-	return types.NewStringInterfaceMap(a, m)
+	return converted
 }

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/postern-sandbox/postern/values"
 )
 
 // A Vocabulary is what a policy may name. The caller knows it: the families are
@@ -28,7 +30,7 @@ type Vocabulary struct {
 }
 
 // A Family is what a policy can say about one capability family. It is made by
-// the family's own package, and is data but for Decide.
+// the family's own package, and is data but for Decide and its functions' Bind.
 type Family struct {
 	// Doc is one line.
 	Doc string
@@ -60,6 +62,11 @@ type Function struct {
 
 	// What a call can do beyond its result.
 	Reads, Writes bool
+
+	// Bind puts the arguments of a call to the parameters as Python does. An
+	// error says in Python's words why they do not fit. Nil means that arguments
+	// are known by the names of the parameters alone. See [Policy.Ask].
+	Bind func(args []any, kwargs []values.Keyword) (Arguments, error)
 }
 
 // A Parameter is one parameter of a function, as conditions see it.

@@ -13,8 +13,16 @@ import (
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/audit/replay"
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/capabilities/clock"
+	"github.com/postern-sandbox/postern/capabilities/env"
+	"github.com/postern-sandbox/postern/capabilities/fs"
+	"github.com/postern-sandbox/postern/capabilities/http"
 	"github.com/postern-sandbox/postern/capabilities/json"
+	"github.com/postern-sandbox/postern/capabilities/kv"
+	"github.com/postern-sandbox/postern/capabilities/log"
 	"github.com/postern-sandbox/postern/capabilities/math"
+	"github.com/postern-sandbox/postern/capabilities/process"
+	"github.com/postern-sandbox/postern/capabilities/random"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -51,7 +59,8 @@ func dice() capabilities.Family {
 
 func registry(t testing.TB) *capabilities.Registry {
 	t.Helper()
-	r, err := capabilities.NewRegistry(json.Family(), math.Family(), dice())
+	r, err := capabilities.NewRegistry(clock.Family(), dice(), env.Family(), fs.Family(), http.Family(http.Config{}), json.Family(), kv.Family(), log.Family(),
+		math.Family(), process.Family(), random.Family())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -237,7 +246,12 @@ func TestExamples(t *testing.T) {
 	}
 	for _, program := range programs {
 		t.Run(program, func(t *testing.T) {
-			text, err := os.ReadFile(filepath.Join(filepath.Dir(program), "policy.toml"))
+			example := t.TempDir() // some of them write
+			if err := os.CopyFS(example, os.DirFS(filepath.Dir(program))); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(example, "policy.toml")
+			text, err := os.ReadFile(path)
 			if err != nil {
 				t.Skip("no policy")
 			}
@@ -245,7 +259,7 @@ func TestExamples(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			policy := parse(t, "policy.toml", string(text))
+			policy := parse(t, path, string(text))
 			folder := record(t, policy, func(h *host.Host) {
 				session(t, h, func(s *host.Session) { exec(t, s, string(code)) })
 			})

@@ -286,6 +286,9 @@ func TestKilled(t *testing.T) {
 		cmd.Process.Kill()
 		cmd.Wait()
 		lines := strings.Fields(out.String())
+		if len(lines) == 0 {
+			continue // what an earlier round has left was as much as the goal
+		}
 		said, _ := strconv.ParseInt(lines[len(lines)-1], 10, 64)
 		if kept := must(t, s, "kv.get", "shared").(int64); kept < said || kept > said+1 {
 			t.Errorf("kept %d, said %d", kept, said)

@@ -41,7 +41,7 @@ func (c *cli) audit(args []string) int {
 	return c.dispatch("audit ", verbs, args)
 }
 
-// exitDiffers is for a log that is not what was written, and a replay that went another way.
+// exitDiffers is for what is not as it should be: a log, a replay, the form of a policy, a test.
 const exitDiffers = 1
 
 // logFolder is the folder that a verb works on: the one that is named, or the default one.

@@ -40,7 +40,7 @@ func (f *flags) parse(args []string) (rest []string, code int, ok bool) {
 		}
 		if empty, found := f.emptyPath(); found {
 			f.cli.errorf("--%s is empty", empty)
-			f.cli.hintf("without --%s, `postern help %s` says what holds", empty, strings.Fields(f.Name())[0])
+			f.cli.hintf("`postern %s --help` says what holds without --%s", f.verb(), empty)
 			return nil, exitUsage, false
 		}
 		consumed := len(args) - f.NArg()
@@ -60,6 +60,27 @@ func (f *flags) emptyPath() (name string, found bool) {
 		}
 	})
 	return name, found
+}
+
+// verb is the words that the usage begins with: "policy init".
+func (f *flags) verb() string {
+	words := strings.Fields(f.Name())
+	for i, word := range words {
+		if strings.ToLower(word) != word || strings.ContainsAny(word, "[-<") {
+			return strings.Join(words[:i], " ")
+		}
+	}
+	return f.Name()
+}
+
+// A list is the value of a flag that can be repeated.
+type list []string
+
+func (l *list) String() string { return strings.Join(*l, " ") }
+
+func (l *list) Set(text string) error {
+	*l = append(*l, text)
+	return nil
 }
 
 func (f *flags) help(w io.Writer) {

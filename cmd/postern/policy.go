@@ -12,13 +12,18 @@ import (
 func policyVerbs() []verb {
 	return []verb{
 		{"check", "say what is wrong with policies", (*cli).policyCheck},
+		{"explain", "say in words what a policy permits, or why a call is allowed or denied", (*cli).policyExplain},
 		{"diff", "say what one policy permits and another does not", (*cli).policyDiff},
+		{"test", "ask a policy about calls and compare with what is expected", (*cli).policyTest},
+		{"fmt", "print policies in the one form in which they are written", (*cli).policyFmt},
+		{"init", "write a policy to begin with", (*cli).policyInit},
+		{"learn", "run a program and write the smallest policy that permits what it tries", (*cli).policyLearn},
 	}
 }
 
 func (c *cli) policy(args []string) int {
 	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
-		about := "Works on policies without running anything:\n"
+		about := "Works on policies. Nothing is run, but by learn:\n"
 		for _, v := range policyVerbs() {
 			about += fmt.Sprintf("\n  %-10s %s", v.name, v.summary)
 		}

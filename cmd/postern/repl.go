@@ -49,16 +49,12 @@ runs, Ctrl-D ends. Code that had to be stopped by force never happened: the sess
 
 // converse reads, runs and prints until the input ends, and then keeps the session if it has a file.
 func (c *cli) converse(h *host.Host, sessionPath string) (err error) {
-	var kept *sessionFile
-	var session *host.Session
-	if sessionPath == "" {
-		session, err = h.NewSession(c.ctx)
-	} else if kept, err = openSessionFile(sessionPath); err == nil {
-		defer kept.unlock()
-		session, err = kept.load(c, h)
-	}
+	session, kept, err := c.session(h, sessionPath)
 	if err != nil {
 		return err
+	}
+	if kept != nil {
+		defer kept.unlock()
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
 	in := c.newLines()

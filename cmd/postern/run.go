@@ -162,16 +162,12 @@ func (c *cli) progress(policy *policies.Policy) (done func()) {
 // execute runs the program in a new session, or in the one that a file keeps. That the session could not be kept is no reason not to
 // show what came of the run: saveErr says so.
 func (c *cli) execute(h *host.Host, p program, sessionPath string) (result *host.Result, saveErr, err error) {
-	var kept *sessionFile
-	var session *host.Session
-	if sessionPath == "" {
-		session, err = h.NewSession(c.ctx)
-	} else if kept, err = openSessionFile(sessionPath); err == nil {
-		defer kept.unlock()
-		session, err = kept.load(c, h)
-	}
+	session, kept, err := c.session(h, sessionPath)
 	if err != nil {
 		return nil, nil, err
+	}
+	if kept != nil {
+		defer kept.unlock()
 	}
 	result, err = session.Exec(c.ctx, p.code, host.ExecOptions{Filename: p.name})
 	if kept != nil && err == nil {

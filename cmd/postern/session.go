@@ -29,6 +29,24 @@ func openSessionFile(path string) (*sessionFile, error) {
 	return &sessionFile{path, unlock}, nil
 }
 
+// session returns a new session, or that of a file if path names one. The file is then locked until its unlock is called.
+func (c *cli) session(h *host.Host, path string) (*host.Session, *sessionFile, error) {
+	if path == "" {
+		s, err := h.NewSession(c.ctx)
+		return s, nil, err
+	}
+	kept, err := openSessionFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := kept.load(c, h)
+	if err != nil {
+		kept.unlock()
+		return nil, nil, err
+	}
+	return s, kept, nil
+}
+
 // load returns the session that the file has, or a new one if there is no file.
 func (f *sessionFile) load(c *cli, h *host.Host) (*host.Session, error) {
 	file, err := os.Open(f.path)

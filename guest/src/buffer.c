@@ -48,6 +48,10 @@ int buffer_put_json(buffer *b, const char *utf8, size_t length) {
 		return -1;
 	size_t start = 0;
 	for (size_t i = 0; i < length; i++) {
+		while (length - i >= 8 && plain_text(utf8 + i))
+			i += 8;
+		if (i == length)
+			break;
 		unsigned char c = utf8[i];
 		if (c >= 0x20 && c != '"' && c != '\\')
 			continue;

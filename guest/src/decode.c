@@ -44,11 +44,18 @@ static int hex4(reader *r) {
 	return n;
 }
 
+// Moves to the quote, backslash or control character that comes next.
+static void skip_text(reader *r) {
+	while (r->end - r->at >= 8 && plain_text(r->at))
+		r->at += 8;
+	while (r->at < r->end && *r->at != '"' && *r->at != '\\' && (unsigned char)*r->at >= 0x20)
+		r->at++;
+}
+
 static PyObject *decode_str(reader *r) {
 	r->at++; // the quote
 	const char *from = r->at;
-	while (r->at < r->end && *r->at != '"' && *r->at != '\\' && (unsigned char)*r->at >= 0x20)
-		r->at++;
+	skip_text(r);
 	if (r->at < r->end && *r->at == '"') // the usual case: no escapes
 		return PyUnicode_DecodeUTF8(from, r->at++ - from, NULL);
 
@@ -111,8 +118,7 @@ static PyObject *decode_str(reader *r) {
 		if (_PyUnicodeWriter_WriteChar(&writer, character) < 0)
 			goto error;
 		from = r->at;
-		while (r->at < r->end && *r->at != '"' && *r->at != '\\' && (unsigned char)*r->at >= 0x20)
-			r->at++;
+		skip_text(r);
 	}
 error:
 	_PyUnicodeWriter_Dealloc(&writer);

@@ -7,6 +7,7 @@
 #include <Python.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 // How deep values may nest, on the way in and out (docs/abi.md, "Values").
 #define VALUE_DEPTH 200
@@ -28,6 +29,16 @@ typedef struct {
 	size_t values; // how many were encoded into it
 	int keys;      // how many keys and members of sets are being encoded, one in the other
 } buffer;
+
+// Whether eight bytes are JSON text as they stand: no control character, quote or backslash. It may say no where it is yes.
+static inline bool plain_text(const char *bytes) {
+	const uint64_t ones = 0x0101010101010101, high = 0x8080808080808080;
+	uint64_t word;
+	memcpy(&word, bytes, 8);
+	uint64_t quote = word ^ ones * '"', backslash = word ^ ones * '\\';
+	uint64_t found = ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((backslash - ones) & ~backslash);
+	return (found & high) == 0;
+}
 
 // Each put returns 0, or -1 with a Python exception set: TooLarge at the limit, MemoryError.
 int buffer_put(buffer *b, const char *bytes, size_t length);

@@ -183,7 +183,12 @@ static int put_result(buffer *b, PyObject *value) {
 	}
 	if (!failed)
 		output_end();
-	PyObject *withheld = failed ? NULL : PyObject_CallMethod(bootstrap, "take_withheld", NULL);
+	// A request to stop that comes now, when the code has finished, comes too late.
+	PyObject *withheld = NULL;
+	for (int attempt = 0; !failed && withheld == NULL && attempt < 3; attempt++) {
+		PyErr_Clear();
+		withheld = PyObject_CallMethod(bootstrap, "take_withheld", NULL);
+	}
 	failed = failed || withheld == NULL || buffer_puts(b, "{\"ok\":") < 0 || buffer_puts(b, error.length ? "false," : "true,") < 0;
 	if (!failed)
 		failed = valued.length ? buffer_put(b, valued.data, valued.length) < 0 : buffer_puts(b, "\"value\":null,\"repr\":null") < 0;
@@ -222,8 +227,12 @@ int run_exec(PyObject *request, buffer *result) {
 	filename = filename && PyUnicode_Check(filename) ? Py_NewRef(filename) : PyUnicode_FromFormat("<exec %lu>", runs);
 	PyObject *kept = filename ? PyObject_CallMethod(bootstrap, "keep_source", "OO", filename, code) : NULL;
 	if (kept == NULL) {
+		// The run is over before it has begun: its time is, or the memory is full.
 		Py_XDECREF(filename);
-		return -1;
+		PyObject *raised = PyErr_GetRaisedException();
+		begin();
+		PyErr_SetRaisedException(raised);
+		return put_result(result, NULL);
 	}
 	Py_DECREF(kept);
 	begin();

@@ -1,0 +1,289 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/postern-sandbox/postern/policies"
+)
+
+const explainUsage = "policy explain [--json] [--args JSON] [FILE] [FAMILY.FUNCTION]"
+
+func (c *cli) policyExplain(args []string) int {
+	f := c.newFlags(explainUsage, `Says in words what a policy lets the agent do: without FILE, the default policy. With FAMILY.FUNCTION, says whether a call of it is
+allowed, which part of the policy decides and where that stands, and what would be permitted; the answer is the one that a host gives
+to the first call of a session. Where it depends on the arguments, --args has them: '[2.0]' by place or '{"url": "…"}' by name, in the
+JSON of docs/abi.md, or as the audit log has them.
+
+Exit codes: 0; with a call, 3 unless it is allowed as it is (a human would have to be asked, or it depends on arguments that are not given).`)
+	arguments := f.String("args", "", "the call's arguments, in `JSON`")
+	asJSON := f.Bool("json", false, "print a JSON object and nothing else")
+	rest, exit, ok := f.parse(args)
+	if !ok {
+		return exit
+	}
+	known, err := registry()
+	if err != nil {
+		return c.fail(err)
+	}
+	file, capability, err := explained(rest, known.Functions())
+	if err != nil {
+		return c.fail(err)
+	}
+	if *arguments != "" && capability == "" {
+		return c.fail(usageError("usage: postern "+explainUsage, "--args without a FAMILY.FUNCTION"))
+	}
+	policy, err := loadPolicy(file, known)
+	if err != nil {
+		return c.fail(err)
+	}
+	if capability == "" {
+		explanation := policy.Explain(time.Now())
+		if *asJSON {
+			err = writeJSON(c.stdout, explanation)
+		} else {
+			err = c.printExplanation(explanation)
+		}
+		if err != nil {
+			return c.fail(err)
+		}
+		return exitOK
+	}
+	call, err := explainCall(policy, capability, *arguments)
+	if err != nil {
+		return c.fail(err)
+	}
+	if *asJSON {
+		err = writeJSON(c.stdout, call)
+	} else {
+		err = c.printCall(call)
+	}
+	if err != nil {
+		return c.fail(err)
+	}
+	if call.Decision != "allow" {
+		return exitDenied
+	}
+	return exitOK
+}
+
+var capabilityGrammar = regexp.MustCompile(`^[a-z][a-z0-9]*\.[a-z][a-z0-9_]*$`)
+
+// explained tells a policy file and a capability apart.
+func explained(args []string, families map[string][]string) (file, capability string, err error) {
+	switch len(args) {
+	case 0:
+		return "", "", nil
+	case 1:
+		family, _, _ := strings.Cut(args[0], ".")
+		_, statErr := os.Stat(args[0])
+		if capabilityGrammar.MatchString(args[0]) && !strings.HasSuffix(args[0], ".toml") && (families[family] != nil || statErr != nil) {
+			return "", args[0], nil
+		}
+		return args[0], "", nil
+	case 2:
+		if !capabilityGrammar.MatchString(args[1]) {
+			return "", "", usageError("write for example math.sqrt", "%q is not FAMILY.FUNCTION", args[1])
+		}
+		return args[0], args[1], nil
+	}
+	return "", "", usageError("usage: postern "+explainUsage, "more than a policy and a function")
+}
+
+// explainedCall is the JSON of `postern policy explain --json FILE FAMILY.FUNCTION`.
+type explainedCall struct {
+	Capability string `json:"capability"`
+	Arguments  string `json:"arguments,omitempty"` // as in Python
+	Decision   string `json:"decision"`            // allow, deny, ask or depends
+	Rule       string `json:"rule,omitempty"`
+	By         string `json:"by,omitempty"` // the key of the rule that decided
+	Position   string `json:"position,omitempty"`
+	Reason     string `json:"reason"`
+	Hint       string `json:"hint,omitempty"`
+
+	// Fits says why the function would not take the arguments of a call that the policy allows.
+	Fits string `json:"type_error,omitempty"`
+
+	Grant *policies.ExplainedGrant `json:"grant,omitempty"` // all terms of the grant
+
+	policy, at string
+	signature  string
+}
+
+func explainCall(p *policies.Policy, capability, arguments string) (*explainedCall, error) {
+	e := &explainedCall{Capability: capability, policy: p.Name, at: p.File}
+	family, name, _ := strings.Cut(capability, ".")
+	for _, grant := range p.Explain(time.Now()).Grants {
+		if i := slices.IndexFunc(grant.Functions, func(f policies.ExplainedFunction) bool { return f.Name == name }); grant.Family == family && i >= 0 {
+			e.Grant, e.signature = &grant, grant.Functions[i].Signature
+		}
+	}
+	call := policies.Call{Capability: capability, Now: time.Now(), Usage: new(policies.Usage), Rates: new(policies.Rates)}
+	var written policies.Written
+	if arguments == "" {
+		if e.Grant != nil && p.Grant(family).NeedsArguments() {
+			e.Decision, e.Rule, e.Position = "depends", e.Grant.Rule, e.Grant.Position
+			e.Reason = "the decision depends on the arguments"
+			e.Hint = "give them with --args, for example --args " + exampleArguments(p, family, name)
+			return e, nil
+		}
+	} else {
+		var err error
+		if written, err = policies.ParseWritten([]byte(arguments)); err != nil {
+			return nil, usageError(`write for example --args '[2.0]' or --args '{"x": 2.0}'`, "--args: %w", err)
+		}
+		written = p.Arrange(capability, written)
+		e.Arguments = written.String()
+	}
+	d := p.Ask(call, written)
+	e.Decision = outcomeOf(d)
+	e.Rule, e.By, e.Position, e.Reason, e.Hint = d.Rule, d.By, d.Position.String(), d.Reason, d.Hint
+	if arguments != "" && d.Allow {
+		if err := p.Fits(capability, written); err != nil {
+			e.Fits = err.Error()
+		}
+	}
+	return e, nil
+}
+
+func outcomeOf(d policies.Decision) string {
+	switch {
+	case d.Allow:
+		return "allow"
+	case d.Ask:
+		return "ask"
+	}
+	return "deny"
+}
+
+// exampleArguments shows the form of a call's arguments by the names of the parameters.
+func exampleArguments(p *policies.Policy, family, name string) string {
+	for _, f := range p.Vocabulary().Families[family].Functions {
+		if f.Name == name && len(f.Parameters) > 0 {
+			return fmt.Sprintf(`'{"%s": …}'`, f.Parameters[0].Name)
+		}
+	}
+	return "'[]'"
+}
+
+func (c *cli) printExplanation(e *policies.Explanation) error {
+	out := c.stdout
+	fmt.Fprintf(out, "policy %q  %s\n%s\n\n", e.Name, e.File, e.Digest)
+	for _, sentence := range e.Summary {
+		fmt.Fprintln(out, sentence)
+	}
+	if len(e.Grants)+len(e.Tools) > 0 {
+		fmt.Fprintln(out, "\nGRANTS")
+	}
+	for _, g := range append(slices.Clone(e.Grants), e.Tools...) {
+		fmt.Fprintln(out)
+		if err := printGrant(out, &g, e.File); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(out, "\nLIMITS of one run")
+	table := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	for _, l := range e.Limits {
+		where := "default"
+		if l.Position != "" {
+			where = strings.TrimPrefix(l.Position, e.File+":")
+			if l.Value != l.Default {
+				where += " (default " + l.Default + ")"
+			}
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\n", l.Key, l.Value, where)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if len(e.Imports) > 0 {
+		fmt.Fprintf(out, "\nIMPORTS\n%s\n", wrap(strings.Join(e.Imports, ", "), 100, "  "))
+	}
+	return nil
+}
+
+// printGrant prints a grant as a table: its functions by their effects, then its terms with their places.
+func printGrant(out io.Writer, g *policies.ExplainedGrant, file string) error {
+	fmt.Fprintf(out, "%s  %s\n", g.Rule, g.Position)
+	for _, effects := range []string{"pure", "reads", "writes", "reads and writes"} {
+		var names []string
+		for _, f := range g.Functions {
+			if f.Effects == effects {
+				names = append(names, f.Name)
+			}
+		}
+		if len(names) > 0 {
+			fmt.Fprintf(out, "  %s\n%s\n", effects, wrap(strings.Join(names, ", "), 100, "    "))
+		}
+	}
+	return printTerms(out, g.Terms, file, "  ")
+}
+
+// printTerms prints each term behind its place, of which the file is left out where it is the policy's own.
+func printTerms(out io.Writer, terms []policies.ExplainedTerm, file, indent string) error {
+	table := tabwriter.NewWriter(out, 2, 0, 2, ' ', 0)
+	for _, t := range terms {
+		where := "default"
+		if t.Position != "" {
+			where = strings.TrimPrefix(t.Position, file+":")
+		}
+		fmt.Fprintf(table, "%s%s\t%s\n", indent, where, t.Text)
+	}
+	return table.Flush()
+}
+
+// printCall prints the decision, and with it all terms of the grant: a call that is allowed now may not be the next time.
+func (c *cli) printCall(e *explainedCall) error {
+	call := e.Capability + "(" + e.Arguments + ")"
+	if e.Arguments == "" && e.Decision == "depends" {
+		call = e.Capability + e.signature
+	}
+	mark := map[string]string{"allow": "allow", "deny": "DENY", "ask": "ASK", "depends": "DEPENDS"}[e.Decision]
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s  %s  under policy %q\n", mark, visibleName(call), e.policy)
+	fmt.Fprintf(&b, "  because    %s\n", e.Reason)
+	switch {
+	case e.Rule == "":
+		fmt.Fprintf(&b, "  policy     %s\n", e.Position)
+	case e.By == "" || e.By == "functions":
+		fmt.Fprintf(&b, "  decided by [%s] at %s\n", e.Rule, e.Position)
+	default:
+		fmt.Fprintf(&b, "  decided by %s of [%s] at %s\n", e.By, e.Rule, e.Position)
+	}
+	if e.Hint != "" {
+		fmt.Fprintf(&b, "  instead    %s\n", visibleName(e.Hint))
+	}
+	if e.Fits != "" {
+		fmt.Fprintf(&b, "  but        the function does not take these arguments: %s\n", visibleName(e.Fits))
+	}
+	if _, err := fmt.Fprint(c.stdout, b.String()); err != nil {
+		return err
+	}
+	if e.Grant == nil || len(e.Grant.Terms) == 0 {
+		return nil
+	}
+	fmt.Fprintln(c.stdout, "  terms")
+	return printTerms(c.stdout, e.Grant.Terms, e.at, "    ")
+}
+
+// wrap breaks a text at blanks into lines of at most so many characters, each begun with the indent.
+func wrap(text string, width int, indent string) string {
+	var lines []string
+	line := indent
+	for _, word := range strings.Fields(text) {
+		if line != indent && len(line)+len(word) >= width {
+			lines, line = append(lines, line), indent
+		}
+		if line != indent {
+			line += " "
+		}
+		line += word
+	}
+	return strings.Join(append(lines, line), "\n")
+}
