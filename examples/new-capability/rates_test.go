@@ -17,7 +17,7 @@ func TestRates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	policy, err := policies.Parse("policy.toml", []byte(read(t, "policy.toml")), policies.Vocabulary{Families: registry.Vocabulary()})
+	policy, err := policies.Parse("invoices.toml", []byte(read(t, "invoices.toml")), policies.Vocabulary{Families: registry.Vocabulary()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +35,7 @@ func TestRates(t *testing.T) {
 		{`(Decimal("1250.00"), "EUR", places=0)`, "Decimal('110')"},
 		{`(Decimal("-0.5"), currency="EUR")`, "Decimal('-0.04')"},
 		// What the policy does not permit.
-		{`(Decimal("1"), "USD")`, `Denied: rates.convert is denied by policy "invoices": "USD" is not among currencies (currencies of [grant.rates] at policy.toml:7:14); permitted: EUR, SEK`},
+		{`(Decimal("1"), "USD")`, `Denied: rates.convert is denied by policy "invoices": "USD" is not among currencies (currencies of [grant.rates] at invoices.toml:7:14); permitted: EUR, SEK`},
 		{`(Decimal("1"), "../../etc/passwd")`, `"../../ETC/PASSWD" is not among currencies`},
 		{`(Decimal("1"), "EUR\0")`, `is not among currencies`},
 		{`(Decimal("1"), None)`, `"" is not among currencies`},
@@ -67,7 +67,7 @@ func TestRates(t *testing.T) {
 // docs/new-capability.md shows the files of this folder as they are, and the family has less than a hundred lines.
 func TestPage(t *testing.T) {
 	page := read(t, "../../docs/new-capability.md")
-	for _, file := range []string{"rates.go", "policy.toml"} {
+	for _, file := range []string{"rates.go", "invoices.toml"} {
 		if !strings.Contains(page, "\n"+read(t, file)+"```\n") {
 			t.Errorf("docs/new-capability.md does not have %s as it is", file)
 		}
