@@ -42,6 +42,9 @@ type Registry struct {
 	signatures map[string]*Signature
 }
 
+// checked is a capability of which more can be wrong than its Spec shows.
+type checked interface{ check(Family) []error }
+
 var (
 	familyName   = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
 	functionName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
@@ -52,7 +55,7 @@ var (
 var keywords = strings.Fields(`False None True and as assert async await break class continue def del elif else except
 	finally for from global if import in is lambda nonlocal not or pass raise return try while with yield`)
 
-// NewRegistry makes a registry and checks what it is made of: names, signatures, duplicates, constants.
+// NewRegistry makes a registry and checks what it is made of: names, signatures, duplicates, constants, scope keys, the types and tags of Func.
 // The error joins all mistakes found.
 func NewRegistry(families ...Family) (*Registry, error) {
 	r := &Registry{
@@ -179,6 +182,11 @@ func (r *Registry) addCapabilities(f Family) (mistakes []error) {
 		}
 		if s.Effects.String() == "unknown" {
 			mistake("function %q does not say what its effects are: Pure, Reads, Writes, or Reads | Writes", s.Function)
+		}
+		if known, ok := c.(checked); ok {
+			for _, err := range known.check(f) {
+				mistake("function %q: %w", s.Function, err)
+			}
 		}
 		signature, err := ParseSignature(s.Signature)
 		if err != nil {

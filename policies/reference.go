@@ -9,8 +9,9 @@ import (
 
 // Reference fills in the parts of a page that are made of the schema: what
 // stands between the lines "<!-- keys: TABLE -->" and "<!-- end -->" becomes the
-// table of the keys of [TABLE], "top" being those at the top, and "families" all that a
-// vocabulary's families contribute. The rest of the page stays as it is.
+// table of the keys of [TABLE], "top" being those at the top, "families" all that a
+// vocabulary's families contribute, and "overview" one row for each of them. The rest
+// of the page stays as it is.
 func Reference(page []byte, vocab Vocabulary) ([]byte, error) {
 	const begin, end = "<!-- keys: ", "<!-- end -->"
 	var out bytes.Buffer
@@ -30,9 +31,12 @@ func Reference(page []byte, vocab Vocabulary) ([]byte, error) {
 			return nil, fmt.Errorf("policies: the part %q has no end", name)
 		}
 		part := ""
-		if name == "families" {
+		switch name {
+		case "families":
 			part = familiesReference(vocab)
-		} else {
+		case "overview":
+			part = familiesOverview(vocab)
+		default:
 			part = keysTable(name)
 		}
 		if part == "" {
@@ -91,6 +95,41 @@ func familiesReference(vocab Vocabulary) string {
 			fmt.Fprintf(&b, "| `%s%s` | %s | %s |\n", f.Name, strings.ReplaceAll(f.Signature, "|", "\\|"), f.effects(), f.Doc)
 		}
 		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// familiesOverview returns one row a family. The keys that are sizes, durations and
+// numbers are its limits, the others say what it may reach.
+func familiesOverview(vocab Vocabulary) string {
+	var b strings.Builder
+	b.WriteString("| family | what it is | functions, by their effects | scope keys | limits and their defaults |\n|---|---|---|---|---|\n")
+	for _, name := range vocab.familyNames() {
+		family := vocab.Families[name]
+		var scopes, limits []string
+		for i := range family.Scopes {
+			k := &family.Scopes[i]
+			switch k.Type {
+			case ScopeSize, ScopeDuration, ScopeInt:
+				limits = append(limits, fmt.Sprintf("`%s` %s", k.Name, cmp.Or(strings.Trim(k.Default, `"`), "needed")))
+			default:
+				scopes = append(scopes, "`"+k.Name+"`")
+			}
+		}
+		var functions []string
+		for _, effects := range []string{"pure", "reads", "reads and writes", "writes"} {
+			var names []string
+			for _, f := range family.Functions {
+				if f.effects() == effects {
+					names = append(names, "`"+f.Name+"`")
+				}
+			}
+			if names != nil {
+				functions = append(functions, effects+": "+strings.Join(names, ", "))
+			}
+		}
+		fmt.Fprintf(&b, "| [%s](#%s) | %s | %s | %s | %s |\n", name, name, family.Doc, strings.Join(functions, "; "),
+			cmp.Or(strings.Join(scopes, ", "), "–"), cmp.Or(strings.Join(limits, ", "), "–"))
 	}
 	return b.String()
 }

@@ -23,15 +23,17 @@ func TestReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := os.ReadFile("../../docs/policy.md")
-	if err != nil {
-		t.Fatal(err)
+	for _, path := range []string{"../../docs/policy.md", "../../docs/capabilities.md"} {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made, err := policies.Reference(page, vocab)
+		if err != nil {
+			t.Fatal(err)
+		}
+		current(t, path, made)
 	}
-	made, err := policies.Reference(page, vocab)
-	if err != nil {
-		t.Fatal(err)
-	}
-	current(t, "../../docs/policy.md", made)
 	schema, err := policies.JSONSchema(vocab)
 	if err != nil {
 		t.Fatal(err)
