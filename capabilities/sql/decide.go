@@ -127,3 +127,7 @@ func (f *family) call(ctx context.Context, args capabilities.Arguments) (any, er
 	}
 	return f.sqlite(ctx, r)
 }
+
+func verdict(key, reason, nearest string) policies.Verdict {
+	return policies.Verdict{Key: key, Reason: reason, Nearest: nearest}
+}

@@ -87,7 +87,10 @@ func inSQLite(ctx context.Context, r *request, bound []parameter) (value any, er
 	if err := patiently(ctx, func() error { return run(conn, start) }); err != nil {
 		return nil, sqliteError(r, nil, err)
 	}
-	guard := &authorizer{request: r}
+	guard := &authorizer{request: r, schema: map[string]bool{}}
+	if err := patiently(ctx, func() error { return guard.readSchema(conn) }); err != nil {
+		return nil, sqliteError(r, nil, err)
+	}
 	if err := conn.SetAuthorizer(guard); err != nil {
 		return nil, fmt.Errorf("sql: %w", err)
 	}
@@ -187,7 +190,10 @@ func statement(conn *sqlite.Conn, r *request, bound []parameter) (values.List, e
 	}
 	columns := make([]string, stmt.ColumnCount())
 	for i := range columns {
-		columns[i] = strings.ToValidUTF8(stmt.ColumnName(i), "\ufffd")
+		// The package says "" of a name that a later column has too.
+		if columns[i] = strings.ToValidUTF8(stmt.ColumnName(i), "\ufffd"); columns[i] == "" {
+			return nil, capabilities.Raise("sql.Error", "column %d has no name, or another has the same: give it one with AS", i+1)
+		}
 	}
 	if len(columns) == 0 && !r.write {
 		return nil, capabilities.Raise("sql.Error", "query is for statements that give rows")
@@ -283,9 +289,7 @@ func sqliteMessage(err error) string {
 	for _, prefix := range []string{"sqlite: ", "prepare: ", "step: "} {
 		message = strings.TrimPrefix(message, prefix)
 	}
-	if i := strings.LastIndex(message, " (at position"); i > 0 {
-		message = message[:i]
-	}
+	message = strings.Replace(message, "SQL logic error: ", "", 1)
 	if len(message) > 1000 {
 		message = message[:1000] + "…"
 	}
