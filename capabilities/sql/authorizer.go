@@ -50,7 +50,7 @@ func (a *authorizer) wrong(action sqlite.Action) string {
 		sqlite.OpDropView, sqlite.OpDropTrigger, sqlite.OpAlterTable, sqlite.OpReindex, sqlite.OpAnalyze:
 		switch {
 		case !a.write:
-			return "query only reads"
+			return onlyReads
 		case !a.all:
 			return `tables and indexes can be made and dropped only with tables = ["*"]`
 		}
@@ -84,7 +84,7 @@ func (a *authorizer) changing(action sqlite.Action) string {
 	table := action.Table()
 	switch {
 	case !a.write:
-		return "query only reads"
+		return onlyReads
 	case a.all || a.permitted(table) && !strings.HasPrefix(lower(table), "sqlite_"):
 		return "" // SQLite itself refuses its own tables, except to CREATE and DROP
 	}

@@ -110,11 +110,18 @@ func lower(name string) string {
 
 // denied is the denial of a statement that leads beyond tables.
 func (r *request) denied(format string, args ...any) error {
-	nearest := "all tables, without what changes the connection or other files"
+	nearest := "statements on any table of the database"
 	if !r.all {
-		nearest = strings.Join(r.table, ", ")
+		nearest = "statements on " + strings.Join(r.table, ", ")
 	}
 	return &capabilities.Denied{Verdict: policies.Verdict{Key: "tables", Reason: fmt.Sprintf(format, args...), Nearest: nearest}}
+}
+
+const onlyReads = "query only reads"
+
+// cannotWrite is the denial of a query that would change something.
+func cannotWrite() error {
+	return &capabilities.Denied{Verdict: policies.Verdict{Reason: onlyReads, Nearest: "statements that only read; sql.exec changes things, where it is granted"}}
 }
 
 func (f *family) call(ctx context.Context, args capabilities.Arguments) (any, error) {

@@ -161,7 +161,8 @@ func (s *pgSession) begin(ctx context.Context) error {
 		"; SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL IntervalStyle = 'iso_8601'; SET LOCAL bytea_output = 'hex'" +
 		"; SET LOCAL client_encoding = 'UTF8'; SET LOCAL extra_float_digits = 1; SET LOCAL standard_conforming_strings = on"
 	if deadline, ok := ctx.Deadline(); ok {
-		script += fmt.Sprintf("; SET LOCAL statement_timeout = %d", max(1, time.Until(deadline).Milliseconds()))
+		// The server's own end comes after ours, for when it does not hear of that.
+		script += fmt.Sprintf("; SET LOCAL statement_timeout = %d", max(0, time.Until(deadline).Milliseconds())+500)
 	}
 	if _, err := s.conn.PgConn().Exec(ctx, script).ReadAll(); err != nil {
 		return err
@@ -178,8 +179,8 @@ func (s *pgSession) begin(ctx context.Context) error {
 	return nil
 }
 
-// forbidden asks for roles that the login is, or can become, and that reach the server's files and programs.
-const forbidden = `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(session_user, oid, 'MEMBER') AND (rolsuper OR rolreplication OR
+// forbidden asks for roles that the login is, or can become, and that reach the server's files and programs or give themselves other rights.
+const forbidden = `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.pg_has_role(session_user, oid, 'MEMBER') AND (rolsuper OR rolreplication OR rolcreaterole OR
  rolname IN ('pg_read_server_files', 'pg_write_server_files', 'pg_execute_server_program')) ORDER BY 1 LIMIT 1`
 
 // beyond asks for the tables that the login, or a role that it can become, may use. A statement can change its role (set_config) and run text as a
@@ -187,7 +188,7 @@ const forbidden = `SELECT rolname FROM pg_catalog.pg_roles WHERE pg_catalog.pg_h
 const beyond = `SELECT n.nspname, c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT IN ('pg_catalog', 'information_schema') AND n.nspname !~ '^pg_(toast|temp)' AND EXISTS (
   SELECT FROM pg_catalog.pg_roles r WHERE pg_catalog.pg_has_role(session_user, r.oid, 'MEMBER') AND pg_catalog.has_schema_privilege(r.oid, n.oid, 'USAGE') AND (
-   pg_catalog.has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE') OR
+   c.relowner = r.oid OR pg_catalog.has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE') OR
    pg_catalog.has_any_column_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE'))) LIMIT 10000`
 
 // checkRights denies calls whose login has rights that the grant does not mean to give.
@@ -198,7 +199,7 @@ func (s *pgSession) checkRights(ctx context.Context) error {
 	}
 	if len(rows) > 0 {
 		s.log.Error("sql: the login is, or can become, a role that reaches the server's files or programs", "role", string(rows[0][0]))
-		return &capabilities.Denied{Verdict: verdict("dsn", "the login of the database is a superuser, or has a role that reaches the server's files or programs", "a login without such roles")}
+		return &capabilities.Denied{Verdict: verdict("dsn", "the login of the database is a superuser, or has a role that can make roles or reaches the server's files or programs", "a login without such roles")}
 	}
 	if s.all {
 		return nil
@@ -208,7 +209,8 @@ func (s *pgSession) checkRights(ctx context.Context) error {
 	}
 	for _, row := range rows {
 		schema, table := string(row[0]), string(row[1])
-		if s.permitted(schema+"."+table) || schema == "public" && s.permitted(table) {
+		// Names of PostgreSQL differ by case.
+		if slices.Contains(s.table, schema+"."+table) || schema == "public" && slices.Contains(s.table, table) {
 			continue
 		}
 		s.log.Error("sql: the login has rights beyond tables", "table", schema+"."+table)
@@ -288,7 +290,7 @@ func (s *pgSession) fault(err error) error {
 	message = strings.ToValidUTF8(s.secrets.Replace(message), "\ufffd")
 	switch {
 	case server.Code == "25006":
-		return s.denied("query only reads")
+		return cannotWrite()
 	case server.Code == "42501":
 		return s.denied("%s", message)
 	case server.Code == "57014":

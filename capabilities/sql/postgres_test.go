@@ -30,6 +30,10 @@ CREATE TABLE secret (x text); INSERT INTO secret VALUES ('hidden');
 CREATE ROLE reader NOLOGIN; GRANT SELECT, INSERT, UPDATE, DELETE ON orders TO reader;
 CREATE ROLE agent LOGIN NOINHERIT PASSWORD 'correct-horse'; GRANT reader TO agent;
 CREATE ROLE broad LOGIN PASSWORD 'correct-horse'; GRANT reader TO broad; GRANT SELECT ON secret TO broad;
+CREATE TABLE "ORDERS" (x text); CREATE ROLE cased LOGIN; GRANT reader TO cased; GRANT SELECT ON "ORDERS" TO cased;
+CREATE TABLE owned (x text); CREATE ROLE owner LOGIN; GRANT reader TO owner; ALTER TABLE owned OWNER TO owner; REVOKE ALL ON owned FROM owner;
+CREATE ROLE column_reader LOGIN; GRANT reader TO column_reader; GRANT SELECT (x) ON secret TO column_reader;
+CREATE ROLE indirect LOGIN NOINHERIT; GRANT reader, broad TO indirect; CREATE ROLE maker LOGIN CREATEROLE; GRANT reader TO maker;
 CREATE ROLE files LOGIN PASSWORD 'correct-horse'; GRANT pg_read_server_files TO files; GRANT reader TO files;`
 
 // serve starts a PostgreSQL server that listens on a socket in a folder of its own, and gives its URL for a user.
@@ -192,7 +196,7 @@ func TestPostgres(t *testing.T) {
 	})
 
 	t.Run("logins", func(t *testing.T) {
-		for login, keys := range map[string]string{"broad": narrow, "admin": narrow, "files": "tables = [\"*\"]\n"} {
+		for login, keys := range map[string]string{"broad": narrow, "admin": narrow, "cased": narrow, "owner": narrow, "column_reader": narrow, "indirect": narrow, "maker": narrow, "files": "tables = [\"*\"]\n"} {
 			_, err := pgSession(t, dsn(login), keys).Call(t.Context(), "sql.query", "SELECT 1 AS one")
 			denied(t, login, err)
 		}
@@ -221,7 +225,18 @@ func TestPostgres(t *testing.T) {
 			}
 			cancel()
 		}
-		_, err := s.Call(t.Context(), "sql.exec", "INSERT INTO orders (id) VALUES (1)")
+		admin, err := pgx.Connect(t.Context(), dsn("admin"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer admin.Close(t.Context())
+		for running := 1; running > 0; time.Sleep(10 * time.Millisecond) {
+			// The server has been told to stop: long before pg_sleep ends.
+			if err := admin.QueryRow(t.Context(), "SELECT count(*) FROM pg_stat_activity WHERE usename = 'agent' AND state = 'active'").Scan(&running); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, err = s.Call(t.Context(), "sql.exec", "INSERT INTO orders (id) VALUES (1)")
 		raises(t, "sql.IntegrityError", "a duplicate key", err)
 	})
 }

@@ -255,6 +255,9 @@ func sqliteError(r *request, guard *authorizer, err error) error {
 	if errors.As(err, &python) {
 		return err
 	}
+	if guard != nil && guard.refused == onlyReads {
+		return cannotWrite()
+	}
 	if guard != nil && guard.refused != "" {
 		return r.denied("%s", guard.refused)
 	}
@@ -268,7 +271,7 @@ func sqliteError(r *request, guard *authorizer, err error) error {
 		return capabilities.Raise("sql.TooLarge", "%s: a value or the statement is larger than [grant.sql] permits", message)
 	case sqlite.ResultReadOnly:
 		if !r.write {
-			return r.denied("query only reads")
+			return cannotWrite()
 		}
 		return capabilities.Raise("PermissionError", "the host cannot write the database")
 	case sqlite.ResultAuth:
