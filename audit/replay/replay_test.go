@@ -23,6 +23,7 @@ import (
 	"github.com/postern-sandbox/postern/capabilities/math"
 	"github.com/postern-sandbox/postern/capabilities/process"
 	"github.com/postern-sandbox/postern/capabilities/random"
+	"github.com/postern-sandbox/postern/capabilities/sql"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -60,7 +61,7 @@ func dice() capabilities.Family {
 func registry(t testing.TB) *capabilities.Registry {
 	t.Helper()
 	r, err := capabilities.NewRegistry(clock.Family(), dice(), env.Family(), fs.Family(), http.Family(http.Config{}), json.Family(), kv.Family(), log.Family(),
-		math.Family(), process.Family(), random.Family())
+		math.Family(), process.Family(), random.Family(), sql.Family(sql.Config{}))
 	if err != nil {
 		t.Fatal(err)
 	}

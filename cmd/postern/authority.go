@@ -21,6 +21,7 @@ import (
 	"github.com/postern-sandbox/postern/capabilities/math"
 	"github.com/postern-sandbox/postern/capabilities/process"
 	"github.com/postern-sandbox/postern/capabilities/random"
+	"github.com/postern-sandbox/postern/capabilities/sql"
 	"github.com/postern-sandbox/postern/guest"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -39,6 +40,7 @@ func families() []capabilities.Family {
 		math.Family(),
 		process.Family(),
 		random.Family(),
+		sql.Family(sql.Config{}),
 	}
 }
 
