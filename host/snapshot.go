@@ -112,7 +112,7 @@ func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint
 
 	ctx, deadline := h.deadline(ctx, bootTime)
 	defer deadline.stop()
-	x := &execution{session: &Session{host: h, instance: in}, journal: journal{log: audit.Discard}, deadline: deadline}
+	x := &execution{session: &Session{host: h, instance: in}, journal: journal{log: audit.Discard}, deadline: deadline, starting: true}
 	for _, step := range []struct {
 		export string
 		input  []byte

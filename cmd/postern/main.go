@@ -52,6 +52,7 @@ func verbs() []verb {
 		{"repl", "run Python interactively under a policy", (*cli).repl},
 		{"batch", "run many programs, each in a session of its own", (*cli).batch},
 		{"policy", "check policies without running anything", (*cli).policy},
+		{"packages", "keep the Python packages that policies name", (*cli).packages},
 		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
 		{"imports", "list what a module imports, against a policy", (*cli).imports},
 		{"audit", "show, verify, prove and replay what was recorded", (*cli).audit},
