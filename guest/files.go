@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -24,7 +25,8 @@ const fileLimit = 16 << 20
 
 // Files returns the file system that the guest sees as "/": the modules that a policy with these imports can reach, what those
 // need, and what the interpreter needs to start. It is read-only, in memory, and has nothing of the host's. A name that is
-// not in this guest is passed over: whether it may stand in a policy is for the policy's check to say.
+// not in this guest is passed over: whether it may stand in a policy is for the policy's check to say. Some that it lacks have
+// stand-ins, for packages: see [Known].
 func Files(imports []string) (fs.FS, error) {
 	lib, err := library()
 	if err != nil {
@@ -56,7 +58,13 @@ func Files(imports []string) (fs.FS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("guest: %w", err)
 	}
-	for _, name := range own {
+	for _, name := range imports {
+		if hasStandIn(name) {
+			own = append(own, path.Join(standIns, name+".py"))
+		}
+	}
+	slices.Sort(own)
+	for _, name := range slices.Compact(own) {
 		source, err := embedded.ReadFile(name)
 		if err != nil {
 			return nil, fmt.Errorf("guest: %w", err)
@@ -105,4 +113,10 @@ func unzip(file *zip.File) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", file.Name, zip.ErrChecksum)
 	}
 	return data, nil
+}
+
+// hasStandIn reports whether a module that the guest lacks has a stand-in for packages.
+func hasStandIn(name string) bool {
+	_, err := fs.Stat(embedded, path.Join(standIns, name+".py"))
+	return err == nil && !strings.ContainsAny(name, "./")
 }

@@ -166,8 +166,8 @@ var reserved = sync.OnceValues(func() (map[string]bool, error) {
 })
 
 // Known divides names that a source imports, "os.path" or "json.loads": have are the modules among them, or those that they are
-// members of, that are part of this guest, plumbing included; lack are those of CPython's library that it is without. Names of
-// neither are passed over. Both are sorted.
+// members of, that are part of this guest, plumbing included; lack are those of CPython's library that it is without. A module of which
+// the guest has a stand-in is in both. Names of neither are passed over. Both are sorted.
 func Known(names []string) (have, lack []string, err error) {
 	lib, err := library()
 	if err != nil {
@@ -186,17 +186,16 @@ func Known(names []string) (have, lack []string, err error) {
 			left[name] = true
 		}
 	}
-	standIn := func(name string) bool { return slices.Contains(lib.StandIns, name) }
 	for _, name := range names {
 		for name != "" && !known[name] && !left[name] {
 			name = name[:max(0, strings.LastIndexByte(name, '.'))]
 		}
 		switch {
 		case name == "":
-		case known[name] && !standIn(name):
-			have = append(have, name)
-		case known[name]:
+		case hasStandIn(name) || slices.Contains(lib.StandIns, name):
 			have, lack = append(have, name), append(lack, name)
+		case known[name]:
+			have = append(have, name)
 		default:
 			lack = append(lack, name)
 		}
