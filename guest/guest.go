@@ -19,7 +19,7 @@ import (
 )
 
 //go:embed dist/python.wasm.zst dist/stdlib.zip dist/stdlib.json dist/SHA256SUMS
-//go:embed src/lib/*.py
+//go:embed src/lib/*.py src/standins/*.py
 var embedded embed.FS
 
 // PythonVersion is the version of the CPython inside.
@@ -27,6 +27,10 @@ const PythonVersion = "3.13.5"
 
 // ownSources is where Postern's own modules are kept: as sources, so that what runs is what can be read.
 const ownSources = "src/lib"
+
+// standIns is where modules are kept that have only the names, or a few facts, of what the guest lacks. They are there for
+// packages, which mention such modules when they are imported; no policy can authorise them.
+const standIns = "src/standins"
 
 // wasmLimit bounds the module's size once decompressed, in bytes.
 const wasmLimit = 64 << 20
@@ -74,10 +78,12 @@ var manifest = sync.OnceValue(func() string {
 		panic("guest: " + err.Error()) // embedded: the compiler has seen it
 	}
 	text := bytes.NewBuffer(sums)
-	names, _ := fs.Glob(embedded, ownSources+"/*.py")
-	for _, name := range names {
-		source, _ := embedded.ReadFile(name)
-		fmt.Fprintf(text, "%x  %s\n", sha256.Sum256(source), strings.TrimPrefix(name, ownSources+"/"))
+	for _, folder := range []string{ownSources, standIns} {
+		names, _ := fs.Glob(embedded, folder+"/*.py")
+		for _, name := range names {
+			source, _ := embedded.ReadFile(name)
+			fmt.Fprintf(text, "%x  %s\n", sha256.Sum256(source), strings.TrimPrefix(name, ownSources+"/"))
+		}
 	}
 	return text.String()
 })

@@ -129,3 +129,78 @@ func (lib *stdlib) reach(found map[string]module, names []string, edges func(mod
 		}
 	}
 }
+
+// Reserved reports whether a top-level module of that name would be mistaken for one of Python's own or of Postern's: those that
+// this guest has, those that it lacks, and those that the interpreter looks for by itself. Upper and lower case are the same.
+func Reserved(top string) (bool, error) {
+	names, err := reserved()
+	if err != nil {
+		return false, err
+	}
+	top = strings.ToLower(top)
+	return names[top] || strings.HasPrefix(top, "postern") || strings.HasPrefix(top, "_postern"), nil
+}
+
+var reserved = sync.OnceValues(func() (map[string]bool, error) {
+	lib, err := library()
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]bool{"__main__": true, "sitecustomize": true, "usercustomize": true, "site": true, "test": true, "distutils": true}
+	add := func(name string) {
+		top, _, _ := strings.Cut(name, ".")
+		names[strings.ToLower(top)] = true
+	}
+	for _, name := range lib.Builtin {
+		add(name)
+	}
+	for name := range lib.Modules {
+		add(name)
+	}
+	for _, left := range lib.LeftOut {
+		for _, name := range left {
+			add(name)
+		}
+	}
+	return names, nil
+})
+
+// Known divides names that a source imports, "os.path" or "json.loads": have are the modules among them, or those that they are
+// members of, that are part of this guest, plumbing included; lack are those of CPython's library that it is without. A module of which
+// the guest has a stand-in is in both. Names of neither are passed over. Both are sorted.
+func Known(names []string) (have, lack []string, err error) {
+	lib, err := library()
+	if err != nil {
+		return nil, nil, err
+	}
+	known := make(map[string]bool)
+	for _, name := range lib.Builtin {
+		known[name] = true
+	}
+	for name := range lib.Modules {
+		known[name] = true
+	}
+	left := make(map[string]bool)
+	for _, names := range lib.LeftOut {
+		for _, name := range names {
+			left[name] = true
+		}
+	}
+	for _, name := range names {
+		for name != "" && !known[name] && !left[name] {
+			name = name[:max(0, strings.LastIndexByte(name, '.'))]
+		}
+		switch {
+		case name == "":
+		case hasStandIn(name) || slices.Contains(lib.StandIns, name):
+			have, lack = append(have, name), append(lack, name)
+		case known[name]:
+			have = append(have, name)
+		default:
+			lack = append(lack, name)
+		}
+	}
+	slices.Sort(have)
+	slices.Sort(lack)
+	return slices.Compact(have), slices.Compact(lack), nil
+}

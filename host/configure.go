@@ -24,6 +24,7 @@ type configuration struct {
 	Imports    []string       `json:"imports"`
 	Limits     guestLimits    `json:"limits"`
 	Families   []configFamily `json:"families"`
+	Packages   configPackages `json:"packages"`
 
 	// For hints alone: what could be granted or authorised, and is not.
 	Ungranted []string `json:"ungranted"` // families
@@ -34,6 +35,12 @@ type guestLimits struct {
 	Output    int64 `json:"output"`
 	Result    int64 `json:"result"`
 	Recursion int64 `json:"recursion"`
+}
+
+type configPackages struct {
+	Path    string            `json:"path"`    // of the folder that has them; empty if there are none
+	Modules []string          `json:"modules"` // their top-level modules
+	Others  map[string]string `json:"others"`  // modules of packages that are locked and not named: what to name
 }
 
 type configFamily struct {
@@ -62,6 +69,7 @@ func (h *Host) configure() ([]byte, error) {
 		Imports:    append([]string{}, h.policy.Python.Imports...),
 		Limits:     guestLimits{Output: h.limits.Output, Result: h.limits.Result, Recursion: h.limits.Recursion},
 		Families:   []configFamily{},
+		Packages:   describePackages(h.packages),
 	}
 	byName := make(map[string]*granted)
 	for _, g := range h.functions {

@@ -12,7 +12,8 @@ type execution struct {
 
 	unfetched []byte // an answer that there was no room for in the exchange
 
-	serving bool // a host function runs: what is asked of the kernel is asked by the host
+	starting bool // the guest starts: no session is there, and no host function may be called
+	serving  bool // a host function runs: what is asked of the kernel is asked by the host
 }
 
 type executionKey struct{}

@@ -88,6 +88,10 @@ func (x *execution) serveExchanged(ctx context.Context, g *granted, e exchange, 
 // could not be read.
 func (x *execution) pass(ctx context.Context, g *granted, request []byte, unread error) []byte {
 	h := x.session.host
+	if x.starting {
+		// Code of packages runs already, and nothing would be recorded.
+		return appendError(nil, "RuntimeError", g.name+": host functions cannot be called while modules are imported before the session begins")
+	}
 	x.calls++
 	if x.calls > h.limits.HostCalls {
 		return x.overLimit(g)

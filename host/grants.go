@@ -44,9 +44,6 @@ func unsupported(policy *policies.Policy) error {
 	for _, tool := range policy.Tools {
 		errs = append(errs, fmt.Errorf("%w: %v: [tool.%s], a tool from a plugin", ErrUnsupported, tool.Position, tool.Name))
 	}
-	for _, p := range policy.Python.Packages {
-		errs = append(errs, fmt.Errorf("%w: %v: package %s", ErrUnsupported, p.Position, p))
-	}
 	return errors.Join(errs...)
 }
 

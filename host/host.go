@@ -3,7 +3,6 @@ package host
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/guest"
+	"github.com/postern-sandbox/postern/packages"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -26,6 +26,10 @@ type Config struct {
 
 	// Guest is the interpreter. The zero Guest is the CPython of package guest.
 	Guest Guest
+
+	// Packages is the lock of the packages that the policy names, and its folder has their wheels. Empty means
+	// packages/packages.lock beside the policy's file.
+	Packages string
 
 	// Linked, if not nil, is a module to run in place of the one that New would link from Guest. Its imports must
 	// be the policy's grants, and it must be metered. That it counts its fuel honestly is taken from
@@ -101,6 +105,8 @@ type Host struct {
 	logger    hclog.Logger
 
 	guestDigest, linkedDigest string
+	baseDigest                string // of the guest without the policy's packages
+	packages                  *packages.Set
 
 	audit     audit.Log
 	ownsAudit bool
@@ -167,16 +173,17 @@ func (h *Host) prepare(ctx context.Context) error {
 	if err := redactions(h.policy, h.config.Capabilities, h.functions); err != nil {
 		return err
 	}
+	if err := h.loadPackages(); err != nil {
+		return err
+	}
 	if err := h.identifyGuest(); err != nil {
 		return err
 	}
 	if h.configuration, err = h.configure(); err != nil {
 		return err
 	}
-	if h.config.Guest.Files != nil {
-		if h.files, err = h.config.Guest.Files(h.policy.Python.Imports); err != nil {
-			return fmt.Errorf("host: the guest's files: %w", err)
-		}
+	if err := h.openFiles(); err != nil {
+		return err
 	}
 	if h.config.Cache != NoCache {
 		if h.cache, err = openCache(h.config.Cache); err != nil {

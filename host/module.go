@@ -50,7 +50,8 @@ func (h *Host) linkModule(symbols []string) (*module, error) {
 	}, nil
 }
 
-// identifyGuest sets the digest that results and records call the guest by.
+// identifyGuest sets the digest that results and records call the guest by: that of the interpreter and, where the policy names
+// packages, of these.
 func (h *Host) identifyGuest() error {
 	guest := h.config.Guest
 	switch {
@@ -58,17 +59,20 @@ func (h *Host) identifyGuest() error {
 		return errors.New("host: no guest")
 	case h.config.Linked != nil:
 		// Where it comes from is not known: it is called by what it is.
-		h.guestDigest = audit.Digest(h.config.Linked)
-		return nil
+		h.baseDigest = audit.Digest(h.config.Linked)
 	case guest.Digest != "":
-		h.guestDigest = guest.Digest
-		return nil
+		h.baseDigest = guest.Digest
+	default:
+		base, err := guest.Wasm()
+		if err != nil {
+			return fmt.Errorf("host: read guest: %w", err)
+		}
+		h.baseDigest = audit.Digest(base)
 	}
-	base, err := guest.Wasm()
-	if err != nil {
-		return fmt.Errorf("host: read guest: %w", err)
+	h.guestDigest = h.baseDigest
+	if h.packages != nil {
+		h.guestDigest = audit.Digest([]byte(h.baseDigest + "\n" + h.packages.Manifest()))
 	}
-	h.guestDigest = audit.Digest(base)
 	return nil
 }
 
@@ -80,7 +84,7 @@ const moduleTrailer = 32 + 4 + 1 + len(moduleMagic)
 
 func (h *Host) modulePath(folder string, symbols []string) string {
 	version := fmt.Appendf(nil, "%d", link.Version)
-	return filepath.Join(folder, "modules", cacheKey([]byte(moduleMagic), version, []byte(h.guestDigest), []byte(strings.Join(symbols, "\n"))))
+	return filepath.Join(folder, "modules", cacheKey([]byte(moduleMagic), version, []byte(h.baseDigest), []byte(strings.Join(symbols, "\n"))))
 }
 
 // loadModule returns the module that an earlier host has linked for the same grants. Its imports are compared with them again.

@@ -26,6 +26,8 @@ import (
 const (
 	bootTime = 60 * time.Second
 	bootFuel = 100_000_000_000
+
+	packagesTime = 5 * time.Minute // with packages, whose sources are compiled then
 )
 
 func (h *Host) imagePath(linkedDigest string) string {
@@ -117,9 +119,13 @@ func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint
 	}
 	defer func() { err = errors.Join(err, in.close(context.WithoutCancel(ctx))) }()
 
-	ctx, deadline := h.deadline(ctx, bootTime)
+	limit := bootTime
+	if h.packages != nil {
+		limit = packagesTime
+	}
+	ctx, deadline := h.deadline(ctx, limit)
 	defer deadline.stop()
-	x := &execution{session: &Session{host: h, instance: in}, journal: journal{log: audit.Discard}, deadline: deadline}
+	x := &execution{session: &Session{host: h, instance: in}, journal: journal{log: audit.Discard}, deadline: deadline, starting: true}
 	for _, step := range []struct {
 		export string
 		input  []byte

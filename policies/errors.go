@@ -89,6 +89,17 @@ func (d *document) errorAt(p Position, message, hint string) *Error {
 	return e
 }
 
+// Mistake makes an error about a place in the policy, or in one that it extends, that only shows when the policy is used: with
+// the line, as those of [Parse] have it.
+func (p *Policy) Mistake(at Position, message, hint string) *Error {
+	for ; p != nil && at.Line > 0; p = p.Base {
+		if p.File == at.File && p.source != nil {
+			return newDocument(p.File, p.source).errorAt(at, message, hint)
+		}
+	}
+	return &Error{Position: at, Message: message, Hint: hint}
+}
+
 // newError makes an error with the piece of the line that it is about.
 func (d *document) newError(at int, message, hint string) *Error {
 	const around = 60 // characters before the place; twice as many after it

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -117,6 +118,9 @@ func (p *playing) player(opened *audit.Record) (player *replay.Player, reason st
 	done := p.cli.progress(policy)
 	defer done()
 	player, err = replay.NewPlayer(p.cli.ctx, host.Config{Policy: policy, Capabilities: known})
+	if mistakes := policies.Errors(nil); errors.As(err, &mistakes) {
+		return nil, "its packages are not there: " + mistakes.Error(), nil
+	}
 	if err != nil {
 		return nil, "", err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -61,6 +62,9 @@ printed too, and change nothing.`)
 		checked := checkedFile{File: file, Mistakes: []finding{}, Warnings: []finding{}}
 		var mistakes policies.Errors
 		policy, err := loadPolicy(file, known)
+		if err == nil {
+			_, err = host.LoadPackages(policy, "", known)
+		}
 		switch {
 		case errors.As(err, &mistakes):
 			checked.Mistakes = findings(mistakes)

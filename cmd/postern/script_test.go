@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/postern-sandbox/postern/packages/wheeltest"
 )
 
 func TestMain(m *testing.M) {
@@ -39,7 +41,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MODULES", modules)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitsWith, "replace": replace},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitsWith, "replace": replace, "wheel": wheel},
 	})
 }
 
@@ -53,6 +55,18 @@ func replace(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("%s does not have %q", args[2], args[0])
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), []byte(strings.Replace(text, args[0], args[1], 1)), 0o600))
+}
+
+// wheel is `wheel FOLDER NAME VERSION MODULE SOURCE [METADATA…]`: a wheel with one module is built in the folder; \n in SOURCE is a
+// line's end.
+func wheel(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 5 {
+		ts.Fatalf("usage: wheel FOLDER NAME VERSION MODULE SOURCE [METADATA…]")
+	}
+	w := wheeltest.Wheel{Name: args[1], Version: args[2], Metadata: strings.Join(args[5:], "\n"), Files: map[string]string{args[3]: strings.ReplaceAll(args[4], `\n`, "\n")}}
+	folder := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(folder, 0o700))
+	ts.Check(os.WriteFile(filepath.Join(folder, w.File()), w.Bytes(), 0o600))
 }
 
 // exitsWith is `code N COMMAND…`: the command must exit with exactly this code.

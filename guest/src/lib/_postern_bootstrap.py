@@ -34,6 +34,7 @@ _files = None  # the module that opens files, where the family fs is granted
 _sources = {}  # the names of the agent's files, oldest first; linecache has their lines
 _withheld = []
 _ungranted = ()  # families that the policy could grant
+_locked = {}  # modules of packages that are locked and that the policy does not name → "name==version"
 _guest_modules = ()  # modules that the policy could authorise
 _recursion = 1000  # limits.recursion
 
@@ -101,6 +102,8 @@ def _import_refusal(name):
         error.add_note(f"hint: to grant it, add [grant.{top}] with the functions that are needed{_in_policy()}")
     elif top in _families:
         error.add_note(f"hint: {top!r} is a granted family; its functions are members of {top!r} itself")
+    elif top in _locked:
+        error.add_note(f"hint: to authorise it, add {_locked[top]!r} to packages of [python]{_in_policy()}")
     elif name in _guest_modules:
         error.add_note(f"hint: to authorise it, add {name!r} to imports of [python]{_in_policy()}")
     else:
@@ -356,7 +359,7 @@ def _agent_builtins():
 
 def configure(config):
     """Take the configuration (docs/abi.md). Called once, before any code of the agent."""
-    global _policy_name, _policy_path, _ungranted, _guest_modules, _recursion, _files
+    global _policy_name, _policy_path, _ungranted, _guest_modules, _recursion, _files, _locked
     _policy_name = config.get("policy", _policy_name)
     _policy_path = config.get("policy_path", _policy_path)
     _ungranted = frozenset(config.get("ungranted", ()))
@@ -367,6 +370,11 @@ def configure(config):
         while "." in name:
             name = name.rpartition(".")[0]
             _parents.add(name)
+    packages = config.get("packages", {})
+    _modules.update(packages.get("modules", ()))
+    _locked = packages.get("others", {})
+    if packages.get("path"):
+        sys.path.append(packages["path"])  # the last: nothing there stands for a module of Python's own
     for description in config.get("families", ()):
         family = _make_family(description)
         _families[family.__name__] = family
@@ -377,7 +385,7 @@ def configure(config):
         _use_entropy(draw)
     if "fs" in _granted_as:
         _files = _real_import("_postern_files")
-    _preload(config.get("imports", ()))
+    _preload(config.get("imports", ()), packages.get("modules", ()))
     clock = [_granted("clock", function) for function in ("now", "monotonic", "sleep")]
     if any(clock):
         _real_import("_postern_clock").use(*clock, _real_import)
@@ -391,13 +399,18 @@ def _granted(family, function):
     return getattr(module, function) if module is not None and function in module.__all__ else None
 
 
-def _preload(names):
+def _preload(names, of_packages):
     """Import what the agent may import and what tracebacks need: it is then part of the image that sessions begin with."""
     for name in (*names, "ast", "tokenize"):
         try:
             _real_import(name)
         except Exception:
             pass  # the agent's own import will say why
+    for name in of_packages:
+        try:
+            _real_import(name)
+        except BaseException:
+            pass  # a package may end the program, too
     # What exists now stays: the collector need not look at it in each session, and so does not touch its pages.
     gc.collect()
     gc.freeze()
