@@ -139,7 +139,7 @@ func (m *measurer) policy() *policies.Policy {
 		Name: "bench", Digest: audit.Digest([]byte("bench")),
 		Limits: policies.Limits{WallTime: time.Hour, Fuel: 1 << 50, HostCalls: 1 << 30, Result: 4 << 20},
 		Python: policies.Python{Imports: append(policies.DefaultImports(), "json", "math")}, // which the suite needs
-		Audit:  policies.Audit{Log: policies.LogNone}, // where a log is part of what is measured, it is said
+		Audit:  policies.Audit{Log: policies.LogNone},                                       // where a log is part of what is measured, it is said
 		Grants: []policies.Grant{{Family: "bench", Functions: []string{"echo"}}},
 	}
 }
