@@ -27,7 +27,10 @@ func damaged(format string, args ...any) error {
 
 // load finds the log's state; the caller holds the lock.
 func (l *Folder) load(adopt bool) error {
-	var err error
+	err := setEarlierAside(l.folder)
+	if err != nil {
+		return err
+	}
 	if l.checkpoints, err = openFile(filepath.Join(l.folder, checkpointsFile)); err != nil {
 		return err
 	}
