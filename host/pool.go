@@ -56,7 +56,8 @@ func (h *Host) NewPool(config PoolConfig) (*Pool, error) {
 }
 
 // SessionMemory is how much memory, in bytes, the guest of one session may take: what limits.memory allows, and what its messages to and
-// from the host can.
+// from the host can. The states that a session has kept (Checkpoint, Fork, Save, Restore) are the host's memory besides, each as large as what it has changed, and at most as limits.memory
+// allows; so are the values of a host call while it runs.
 func (h *Host) SessionMemory() int64 { return int64(h.bounds.pages)*pageSize + int64(h.bounds.kernel) }
 
 // Size is how many sessions there can be at once.

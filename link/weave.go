@@ -2,7 +2,7 @@ package link
 
 import "github.com/postern-sandbox/postern/link/internal/wasm"
 
-// A charge is a subtraction and a look at the sign. What follows a negative sign happens once in a million times, but it
+// A charge is a subtraction and a look at the sign. What follows a negative sign happens once in many thousands of times, but it
 // is a call, and where a call comes back into the code, a compiler must keep whatever is alive there in memory. That
 // costs more than the charge itself. So the way of a charge that fails never comes back to where it left: it goes around
 // and makes the charge again. In a function,

@@ -41,19 +41,24 @@ func TestPathPatterns(t *testing.T) {
 		"a*b*c":        {"abc axbxc abbc", "ab a/b/c abcd"},
 		"é/日":          {"é/日", "e/日"},
 	} {
-		p := path(t, pattern)
-		for _, text := range strings.Fields(texts.yes) {
-			if !p.Match(text) {
-				t.Errorf("%s does not match %s", pattern, text)
-			}
+		matches(t, path(t, pattern), texts.yes, texts.no)
+		if got, want := path(t, pattern).Match(""), pattern == "**" || pattern == "/**"; got != want {
+			t.Errorf("%s matches the empty path: %v", pattern, got)
 		}
-		for _, text := range strings.Fields(texts.no) {
-			if p.Match(text) {
-				t.Errorf("%s matches %s", pattern, text)
-			}
+	}
+}
+
+// matches checks which of the words in yes and no a pattern matches.
+func matches(t *testing.T, p policies.Pattern, yes, no string) {
+	t.Helper()
+	for _, text := range strings.Fields(yes) {
+		if !p.Match(text) {
+			t.Errorf("%s does not match %s", p, text)
 		}
-		if p.Match("") {
-			t.Logf("%s matches the empty path", pattern)
+	}
+	for _, text := range strings.Fields(no) {
+		if p.Match(text) {
+			t.Errorf("%s matches %s", p, text)
 		}
 	}
 }
@@ -73,17 +78,7 @@ func TestURLPatterns(t *testing.T) {
 		"https://10.0.0.1:99/**/b": {"https://10.0.0.1:99/b https://10.0.0.1:99/a/b", "https://10.0.0.1/b"},
 		"**":                       {"https://a.com/ anything", ""},
 	} {
-		p := url(t, pattern)
-		for _, text := range strings.Fields(texts.yes) {
-			if !p.Match(text) {
-				t.Errorf("%s does not match %s", pattern, text)
-			}
-		}
-		for _, text := range strings.Fields(texts.no) {
-			if p.Match(text) {
-				t.Errorf("%s matches %s", pattern, text)
-			}
-		}
+		matches(t, url(t, pattern), texts.yes, texts.no)
 	}
 }
 

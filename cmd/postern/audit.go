@@ -24,21 +24,7 @@ func auditVerbs() []verb {
 }
 
 func (c *cli) audit(args []string) int {
-	verbs := auditVerbs()
-	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
-		about := "Works on the audit log in a folder; without DIR, on the log of policies that name none.\n"
-		for _, v := range verbs {
-			about += fmt.Sprintf("\n  %-10s %s", v.name, v.summary)
-		}
-		f := c.newFlags("audit COMMAND [DIR]", about)
-		if len(args) == 0 {
-			f.help(c.stderr)
-			return exitUsage
-		}
-		f.help(c.stdout)
-		return exitOK
-	}
-	return c.dispatch("audit ", verbs, args)
+	return c.group("audit COMMAND [DIR]", "Works on the audit log in a folder; without DIR, on the log of policies that name none.", auditVerbs(), args)
 }
 
 // exitDiffers is for what is not as it should be: a log, a replay, the form of a policy, a test.

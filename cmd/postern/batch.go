@@ -88,9 +88,9 @@ type batch struct {
 	name  string // of the input
 	begun time.Time
 
-	mu                      sync.Mutex // of the counts, and of stderr
-	lines, ran, failed, bad int
-	shown                   time.Time
+	mu               sync.Mutex // of the counts, and of stderr
+	ran, failed, bad int
+	shown            time.Time
 }
 
 // A job is one line.
@@ -163,8 +163,8 @@ func (b *batch) read(ctx context.Context, input io.Reader, queue, work chan<- *j
 		if err == nil {
 			j.id, j.code, err = parseLine(line)
 		}
-		b.count(err, number)
 		if err != nil {
+			b.skip(err, number)
 			continue
 		}
 		for _, to := range []chan<- *job{queue, work} {
@@ -265,16 +265,13 @@ func parseLine(line []byte) (id json.RawMessage, code string, err error) {
 	return fields.ID, code, nil
 }
 
-// count counts a line, and says what is wrong with it.
-func (b *batch) count(err error, number int) {
+// skip says what is wrong with a line.
+func (b *batch) skip(err error, number int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.lines++
-	if err != nil {
-		b.bad++
-		b.clear()
-		fmt.Fprintln(b.cli.stderr, visible(fmt.Sprintf("%s:%d: skipped: %v", b.name, number, err)))
-	}
+	b.bad++
+	b.clear()
+	fmt.Fprintln(b.cli.stderr, visible(fmt.Sprintf("%s:%d: skipped: %v", b.name, number, err)))
 }
 
 // How often progress is shown: on a terminal in one line that changes, elsewhere in a line now and then.
@@ -300,8 +297,12 @@ func (b *batch) report(end bool) {
 	}
 	b.shown = now
 	elapsed := now.Sub(b.begun)
-	text := fmt.Sprintf("postern: %d run, %d of them failed, %d lines skipped; %.1f s, %.0f a second",
-		b.ran, b.failed, b.bad, elapsed.Seconds(), float64(b.ran)/max(elapsed.Seconds(), 1e-3))
+	lines := "lines"
+	if b.bad == 1 {
+		lines = "line"
+	}
+	text := fmt.Sprintf("postern: %d run, %d of them failed, %d %s skipped; %.1f s, %.0f a second",
+		b.ran, b.failed, b.bad, lines, elapsed.Seconds(), float64(b.ran)/max(elapsed.Seconds(), 1e-3))
 	b.clear()
 	if b.live() && !end {
 		fmt.Fprint(b.cli.stderr, text)

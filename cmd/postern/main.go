@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
@@ -97,6 +98,25 @@ func (c *cli) dispatch(before string, verbs []verb, args []string) int {
 		c.hintf("`postern help` lists the commands")
 	}
 	return exitUsage
+}
+
+// group runs a verb that has verbs of its own. usage is its first line, about what it does.
+func (c *cli) group(usage, about string, verbs []verb, args []string) int {
+	name, _, _ := strings.Cut(usage, " ")
+	if len(args) > 0 && args[0] != "-h" && args[0] != "--help" {
+		return c.dispatch(name+" ", verbs, args)
+	}
+	about += "\n"
+	for _, v := range verbs {
+		about += fmt.Sprintf("\n  %-10s %s", v.name, v.summary)
+	}
+	f := c.newFlags(usage, fmt.Sprintf("%s\n\n`postern %s COMMAND --help` explains a command.", about, name))
+	if len(args) == 0 {
+		f.help(c.stderr)
+		return exitUsage
+	}
+	f.help(c.stdout)
+	return exitOK
 }
 
 func (c *cli) help(w io.Writer) {

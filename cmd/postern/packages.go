@@ -23,20 +23,7 @@ func packagesVerbs() []verb {
 const defaultLock = packages.FolderName + "/" + packages.LockName
 
 func (c *cli) packages(args []string) int {
-	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
-		about := "Keeps the Python packages that policies name: pure-Python wheels, locked by their hashes.\n"
-		for _, v := range packagesVerbs() {
-			about += fmt.Sprintf("\n  %-10s %s", v.name, v.summary)
-		}
-		f := c.newFlags("packages COMMAND", about+"\n\n`postern packages COMMAND --help` explains a command.")
-		if len(args) == 0 {
-			f.help(c.stderr)
-			return exitUsage
-		}
-		f.help(c.stdout)
-		return exitOK
-	}
-	return c.dispatch("packages ", packagesVerbs(), args)
+	return c.group("packages COMMAND", "Keeps the Python packages that policies name: pure-Python wheels, locked by their hashes.", packagesVerbs(), args)
 }
 
 // lockFlag adds --lock.

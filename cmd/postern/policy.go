@@ -23,20 +23,7 @@ func policyVerbs() []verb {
 }
 
 func (c *cli) policy(args []string) int {
-	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
-		about := "Works on policies. Nothing is run, but by learn:\n"
-		for _, v := range policyVerbs() {
-			about += fmt.Sprintf("\n  %-10s %s", v.name, v.summary)
-		}
-		f := c.newFlags("policy COMMAND FILE...", about+"\n\n`postern policy COMMAND --help` explains a command.")
-		if len(args) == 0 {
-			f.help(c.stderr)
-			return exitUsage
-		}
-		f.help(c.stdout)
-		return exitOK
-	}
-	return c.dispatch("policy ", policyVerbs(), args)
+	return c.group("policy COMMAND FILE...", "Works on policies. Nothing is run, but by learn:", policyVerbs(), args)
 }
 
 func (c *cli) policyCheck(args []string) int {
