@@ -36,7 +36,7 @@ func (c *checker) warnDangers(p *Policy) {
 	if !effects {
 		return
 	}
-	lowered := slices.ContainsFunc(limits, func(l limit) bool { _, said := p.Where("limits." + l.name); return said })
+	lowered := slices.ContainsFunc(limits, func(l limit[Limits]) bool { _, said := p.Where("limits." + l.name); return said })
 	if !lowered {
 		c.warnAt(p, Position{File: p.File, Line: 1, Column: 1}, "no limit is set although functions with effects are granted: all have their defaults",
 			"set what the task needs, for example limits.wall_time and limits.host_calls")

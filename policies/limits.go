@@ -37,21 +37,37 @@ const (
 	gib = 1 << 30
 )
 
-// A limit is one key of [limits] and the values it may have.
-type limit struct {
+// A limit is one key of a table of limits, which T is, and the values it may have.
+type limit[T any] struct {
 	name      string
 	quantity  quantity
 	byDefault int64
 	min, max  int64
 	doc       string
 	unit      string
-	field     func(*Limits) *int64
+	field     func(*T) *int64
+}
+
+// limitSection makes the keys of a table of limits.
+func limitSection[T any](limits []limit[T]) section[T] {
+	s := make(section[T], len(limits))
+	for i, l := range limits {
+		s[i] = key[T]{
+			Key: Key{
+				Path: l.name, Type: l.quantity.typ, Default: l.quantity.print(l.byDefault),
+				Min: l.quantity.print(l.min), Max: l.quantity.print(l.max), Doc: l.doc, Unit: l.unit,
+			},
+			read: func(c *checker, f field, into *T) { *l.field(into) = c.quantity(f, l.quantity, l.min, l.max) },
+		}
+		s[i].Example = s[i].literal(s[i].Default)
+	}
+	return s
 }
 
 // limits is the whole of [limits]. The maxima are what the machinery below can
 // hold, or else are so far off that only a slip of the pen exceeds them; the
 // minima are what any program needs at all.
-var limits = []limit{
+var limits = []limit[Limits]{
 	{
 		"wall_time", durations, int64(10 * time.Second), int64(time.Millisecond), int64(24 * time.Hour),
 		"How long an Exec may take by the clock, host calls included.",

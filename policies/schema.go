@@ -181,22 +181,7 @@ func subsection[T, S any](name string, s section[S], part func(*T) *S) key[T] {
 	}
 }
 
-var limitKeys = func() section[Limits] {
-	s := make(section[Limits], len(limits))
-	for i, l := range limits {
-		s[i] = key[Limits]{
-			Key: Key{
-				Path: l.name, Type: l.quantity.typ, Default: l.quantity.print(l.byDefault),
-				Min: l.quantity.print(l.min), Max: l.quantity.print(l.max), Doc: l.doc, Unit: l.unit,
-			},
-			read: func(c *checker, f field, into *Limits) {
-				*l.field(into) = c.quantity(f, l.quantity, l.min, l.max)
-			},
-		}
-		s[i].Example = s[i].literal(s[i].Default)
-	}
-	return s
-}()
+var limitKeys = limitSection(limits)
 
 var pythonKeys = section[Python]{
 	{

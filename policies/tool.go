@@ -35,15 +35,7 @@ type ToolLimits struct {
 	HostCalls int64
 }
 
-var toolLimits = []struct {
-	name      string
-	quantity  quantity
-	byDefault int64
-	min, max  int64
-	doc       string
-	unit      string
-	field     func(*ToolLimits) *int64
-}{
+var toolLimits = []limit[ToolLimits]{
 	{
 		"wall_time", durations, int64(5 * time.Second), int64(time.Millisecond), int64(24 * time.Hour),
 		"How long one call of the tool may take.",
@@ -70,20 +62,7 @@ var toolLimits = []struct {
 	},
 }
 
-var toolLimitKeys = func() section[ToolLimits] {
-	s := make(section[ToolLimits], len(toolLimits))
-	for i, l := range toolLimits {
-		s[i] = key[ToolLimits]{
-			Key: Key{
-				Path: l.name, Type: l.quantity.typ, Default: l.quantity.print(l.byDefault),
-				Min: l.quantity.print(l.min), Max: l.quantity.print(l.max), Doc: l.doc, Unit: l.unit,
-			},
-			read: func(c *checker, f field, into *ToolLimits) { *l.field(into) = c.quantity(f, l.quantity, l.min, l.max) },
-		}
-		s[i].Example = s[i].literal(s[i].Default)
-	}
-	return s
-}()
+var toolLimitKeys = limitSection(toolLimits)
 
 func defaultToolLimits() (limits ToolLimits) {
 	for _, l := range toolLimits {
