@@ -122,12 +122,12 @@ func TestNothingLeadsOut(t *testing.T) {
 			t.Errorf("%s: %v, %v", pattern, v, err)
 		}
 	}
-	if got := must(t, s, "fs.read", "data/within"); got != "y" {
+	if got := s.Must(t, "fs.read", "data/within"); got != "y" {
 		t.Errorf("a link inside of the root: %v", got)
 	}
 	// What is a link is removed itself.
 	for _, link := range []string{"out/file", "out/folder", "out/up", "out/top"} {
-		must(t, s, "fs.remove", link)
+		s.Must(t, "fs.remove", link)
 	}
 	untouched(t, s)
 }
@@ -153,12 +153,12 @@ func TestReadOnlyRootIsNotChanged(t *testing.T) {
 	for _, path := range []string{"data/x.csv", "data/new", "data/sub", "data/sub/new", "/data/x.csv", "data", "data/file", "data/folder/key"} {
 		for call, err := range all(t.Context(), s, path) {
 			if strings.HasPrefix(call, "fs.w") || strings.HasPrefix(call, "fs.app") || strings.HasPrefix(call, "fs.mk") || strings.HasPrefix(call, "fs.rem") {
-				raises(t, "Denied", err)
+				familytest.Raises(t, "Denied", err)
 			}
 		}
 	}
 	_, err := s.Call(t.Context(), "fs.remove", "out")
-	raises(t, "Denied", err)
+	familytest.Raises(t, "Denied", err)
 	untouched(t, s)
 }
 
@@ -208,7 +208,7 @@ func TestHostileArguments(t *testing.T) {
 		{"fs.remove", []any{"out/none"}, nil, "FileNotFoundError"},
 	} {
 		_, err := s.CallWith(t.Context(), test.name, test.args, test.keywords)
-		t.Run(test.name, func(t *testing.T) { raises(t, test.class, err) })
+		t.Run(test.name, func(t *testing.T) { familytest.Raises(t, test.class, err) })
 	}
 	offset, err := s.CallWith(t.Context(), "fs.read", []any{"data/x.csv"}, map[string]any{"offset": int64(1<<63 - 1), "size": int64(1<<63 - 1)})
 	if err != nil || offset != "" {
@@ -310,7 +310,7 @@ func TestTheAgentDoesNotWriteItsPolicy(t *testing.T) {
 				args = append(args, "x")
 			}
 			_, err := s.Call(t.Context(), name, args...)
-			raises(t, "PermissionError", err)
+			familytest.Raises(t, "PermissionError", err)
 		}
 	}
 }

@@ -39,7 +39,7 @@ func TestSpecialFiles(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("waits for the other end of a pipe")
 	}
-	if got := fmt.Sprint(must(t, s, "fs.list", "data")); got != "[link]" {
+	if got := fmt.Sprint(s.Must(t, "fs.list", "data")); got != "[link]" {
 		t.Errorf("%s", got)
 	}
 }

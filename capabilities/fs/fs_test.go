@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
-	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/fs"
 	"github.com/postern-sandbox/postern/capabilities/internal/familytest"
 	"github.com/postern-sandbox/postern/values"
@@ -48,41 +46,15 @@ func world(t testing.TB, keys string, files map[string]string) *familytest.Sessi
 	return familytest.New(t, fs.Family(), folder, keys)
 }
 
-func must(t *testing.T, s *familytest.Session, name string, args ...any) any {
-	t.Helper()
-	v, err := s.Call(t.Context(), name, args...)
-	if err != nil {
-		t.Fatalf("%s%q: %v", name, args, err)
-	}
-	return v
-}
-
-// raises checks that a call fails with an exception of a class, or is "Denied".
-func raises(t *testing.T, class string, err error) {
-	t.Helper()
-	var raised *capabilities.PythonError
-	var denied *familytest.Denied
-	got := fmt.Sprint(err)
-	switch {
-	case errors.As(err, &denied):
-		got = "Denied"
-	case errors.As(err, &raised):
-		got = raised.Type
-	}
-	if got != class {
-		t.Errorf("got %s (%v), want %s", got, err, class)
-	}
-}
-
 func TestReadAndWrite(t *testing.T) {
 	s := world(t, grant, map[string]string{"data/x.csv": "a,b\n", "data/sub/é.txt": "é", "data/latin": "\xe9"})
 	for path, want := range map[string]string{"data/x.csv": "a,b\n", "/data/x.csv": "a,b\n", "./data//./x.csv": "a,b\n", "data/sub/é.txt": "é"} {
-		if got := must(t, s, "fs.read", path); got != want {
+		if got := s.Must(t, "fs.read", path); got != want {
 			t.Errorf("%s: %q", path, got)
 		}
 	}
 	_, err := s.Call(t.Context(), "fs.read", "data/latin")
-	raises(t, "ValueError", err)
+	familytest.Raises(t, "ValueError", err)
 	binary, err := s.CallWith(t.Context(), "fs.read", []any{"data/latin"}, map[string]any{"binary": true})
 	if err != nil || !reflect.DeepEqual(binary, []byte("\xe9")) {
 		t.Errorf("%v, %v", binary, err)
@@ -91,32 +63,32 @@ func TestReadAndWrite(t *testing.T) {
 	if err != nil || part != ",b" {
 		t.Errorf("%q, %v", part, err)
 	}
-	if n := must(t, s, "fs.write", "out/a", "text"); n != int64(4) {
+	if n := s.Must(t, "fs.write", "out/a", "text"); n != int64(4) {
 		t.Errorf("wrote %v", n)
 	}
-	if n := must(t, s, "fs.append", "out/a", values.Bytes("\xff")); n != int64(5) {
+	if n := s.Must(t, "fs.append", "out/a", values.Bytes("\xff")); n != int64(5) {
 		t.Errorf("has %v", n)
 	}
-	if n := must(t, s, "fs.append", "out/new", "b"); n != int64(1) {
+	if n := s.Must(t, "fs.append", "out/new", "b"); n != int64(1) {
 		t.Errorf("has %v", n)
 	}
-	must(t, s, "fs.write", "out/new", "cc")
+	s.Must(t, "fs.write", "out/new", "cc")
 	if got, _ := os.ReadFile(filepath.Join(s.Folder(), "out/a")); string(got) != "text\xff" {
 		t.Errorf("%q", got)
 	}
-	if got := must(t, s, "fs.read", "out/new"); got != "cc" {
+	if got := s.Must(t, "fs.read", "out/new"); got != "cc" {
 		t.Errorf("%q", got)
 	}
-	if got := must(t, s, "fs.list", "out"); !reflect.DeepEqual(got, []string{"a", "new"}) {
+	if got := s.Must(t, "fs.list", "out"); !reflect.DeepEqual(got, []string{"a", "new"}) {
 		t.Errorf("%q: temporary files are left, or others missing", got)
 	}
 	_, err = s.CallWith(t.Context(), "fs.write", []any{"out/new", "d"}, map[string]any{"overwrite": false})
-	raises(t, "FileExistsError", err)
+	familytest.Raises(t, "FileExistsError", err)
 }
 
 func TestFoldersAndNames(t *testing.T) {
 	s := world(t, grant, map[string]string{"data/b": "12", "data/a/1.csv": "", "data/a/2.txt": "", "data/a/c/3.csv": "", "data/.hidden": "", "data/empty/": ""})
-	if got := must(t, s, "fs.list", "/data/"); !reflect.DeepEqual(got, []string{".hidden", "a", "b", "empty"}) {
+	if got := s.Must(t, "fs.list", "/data/"); !reflect.DeepEqual(got, []string{".hidden", "a", "b", "empty"}) {
 		t.Errorf("%q", got)
 	}
 	for pattern, want := range map[string][]string{
@@ -133,56 +105,56 @@ func TestFoldersAndNames(t *testing.T) {
 		"data/*/c/**/*.csv":   {"data/a/c/3.csv"},
 		"/data/./a//c/**/3.*": {"data/a/c/3.csv"},
 	} {
-		if got := must(t, s, "fs.glob", pattern); !reflect.DeepEqual(got, want) {
+		if got := s.Must(t, "fs.glob", pattern); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s: %q, want %q", pattern, got, want)
 		}
 	}
-	d := must(t, s, "fs.stat", "data/b").(*values.Dict)
+	d := s.Must(t, "fs.stat", "data/b").(*values.Dict)
 	if size, _ := d.Get("size"); size != int64(2) {
 		t.Errorf("%v", d)
 	}
-	must(t, s, "fs.mkdir", "out/x")
+	s.Must(t, "fs.mkdir", "out/x")
 	_, err := s.Call(t.Context(), "fs.mkdir", "out/x")
-	raises(t, "FileExistsError", err)
+	familytest.Raises(t, "FileExistsError", err)
 	_, err = s.Call(t.Context(), "fs.mkdir", "out/y/z")
-	raises(t, "FileNotFoundError", err)
+	familytest.Raises(t, "FileNotFoundError", err)
 	for range 2 {
 		if _, err = s.CallWith(t.Context(), "fs.mkdir", []any{"out/y/z"}, map[string]any{"parents": true, "exist_ok": true}); err != nil {
 			t.Error(err)
 		}
 	}
 	_, err = s.Call(t.Context(), "fs.remove", "out/y")
-	raises(t, "OSError", err)
-	must(t, s, "fs.remove", "out/y/z")
-	must(t, s, "fs.remove", "out/y")
+	familytest.Raises(t, "OSError", err)
+	s.Must(t, "fs.remove", "out/y/z")
+	s.Must(t, "fs.remove", "out/y")
 	_, err = s.Call(t.Context(), "fs.stat", "out/y")
-	raises(t, "FileNotFoundError", err)
+	familytest.Raises(t, "FileNotFoundError", err)
 }
 
 func TestQuotas(t *testing.T) {
 	s := world(t, grant+"max_file = \"10B\"\nmax_total = \"25B\"\nmax_names = 3\n", map[string]string{"data/11": strings.Repeat("x", 11), "data/10": strings.Repeat("x", 10)})
 	_, err := s.Call(t.Context(), "fs.read", "data/11")
-	raises(t, "fs.QuotaError", err)
+	familytest.Raises(t, "fs.QuotaError", err)
 	_, err = s.Call(t.Context(), "fs.write", "out/a", strings.Repeat("x", 11))
-	raises(t, "fs.QuotaError", err)
-	must(t, s, "fs.read", "data/10")                        // 10 of 25
-	must(t, s, "fs.write", "out/a", strings.Repeat("x", 9)) // 19
+	familytest.Raises(t, "fs.QuotaError", err)
+	s.Must(t, "fs.read", "data/10")                        // 10 of 25
+	s.Must(t, "fs.write", "out/a", strings.Repeat("x", 9)) // 19
 	_, err = s.Call(t.Context(), "fs.append", "out/a", "xx")
-	raises(t, "fs.QuotaError", err)          // the file's
-	must(t, s, "fs.append", "out/a", "x")    // 20
-	must(t, s, "fs.write", "out/b", "12345") // 25
+	familytest.Raises(t, "fs.QuotaError", err) // the file's
+	s.Must(t, "fs.append", "out/a", "x")       // 20
+	s.Must(t, "fs.write", "out/b", "12345")    // 25
 	_, err = s.Call(t.Context(), "fs.write", "out/b", "x")
-	raises(t, "fs.QuotaError", err)
+	familytest.Raises(t, "fs.QuotaError", err)
 	_, err = s.Call(t.Context(), "fs.read", "data/10")
-	raises(t, "fs.QuotaError", err)
-	must(t, s, "fs.write", "out/c", "")
-	must(t, s, "fs.list", "out")
-	must(t, s, "fs.write", "out/d", "")
+	familytest.Raises(t, "fs.QuotaError", err)
+	s.Must(t, "fs.write", "out/c", "")
+	s.Must(t, "fs.list", "out")
+	s.Must(t, "fs.write", "out/d", "")
 	for _, name := range []string{"fs.list", "fs.glob"} {
 		_, err = s.Call(t.Context(), name, map[string]string{"fs.list": "out", "fs.glob": "out/*"}[name])
-		raises(t, "fs.QuotaError", err)
+		familytest.Raises(t, "fs.QuotaError", err)
 	}
-	if got := must(t, world(t, grant+"max_names = 1\n", nil), "fs.glob", "out/**"); !reflect.DeepEqual(got, []string{"out"}) {
+	if got := world(t, grant+"max_names = 1\n", nil).Must(t, "fs.glob", "out/**"); !reflect.DeepEqual(got, []string{"out"}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -197,10 +169,10 @@ func TestStoppedWrite(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := must(t, s, "fs.read", "out/a"); got != "old" {
+	if got := s.Must(t, "fs.read", "out/a"); got != "old" {
 		t.Errorf("%q", got)
 	}
-	if got := must(t, s, "fs.list", "out"); !reflect.DeepEqual(got, []string{"a"}) {
+	if got := s.Must(t, "fs.list", "out"); !reflect.DeepEqual(got, []string{"a"}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -237,7 +209,7 @@ func TestModeIsKept(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	must(t, s, "fs.write", "out/a", "new")
+	s.Must(t, "fs.write", "out/a", "new")
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o640 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	family "github.com/postern-sandbox/postern/capabilities/http"
+	"github.com/postern-sandbox/postern/capabilities/internal/familytest"
 )
 
 // notPublic are addresses that are not reached unless they are named.
@@ -27,7 +28,7 @@ func TestAddressesOfNames(t *testing.T) {
 	for _, address := range notPublic {
 		c := caller{family.Config{Resolver: names{"api.example.com": addresses(address)}}, `urls = ["**"]`}
 		_, err := c.call(t.Context(), t, "get", "http://api.example.com/")
-		isDenied(t, err, "private", `"api.example.com" leads to`)
+		familytest.IsDenied(t, err, "private", `"api.example.com" leads to`)
 		if err != nil && strings.Contains(err.Error(), address) {
 			t.Errorf("%s: the message has the address: %v", address, err)
 		}
@@ -97,12 +98,12 @@ func TestRebinding(t *testing.T) {
 	resolver := &rebinding{answers: []string{"127.0.0.2", "127.0.0.1"}}
 	c := caller{family.Config{Resolver: resolver}, `urls = ["http://api.example.com:*/**"]` + "\nprivate = [\"127.0.0.2\"]"}
 	_, err := c.call(t.Context(), t, "get", "http://api.example.com:"+port+"/")
-	failsWith(t, err, "ConnectionError", "")
+	familytest.FailsWith(t, err, "ConnectionError", "")
 	if resolver.asked.Load() != 1 {
 		t.Errorf("the name was looked up %d times, want once", resolver.asked.Load())
 	}
 	_, err = c.call(t.Context(), t, "get", "http://api.example.com:"+port+"/")
-	isDenied(t, err, "private", "leads to a loopback address")
+	familytest.IsDenied(t, err, "private", "leads to a loopback address")
 	if secret.Load() != 0 {
 		t.Error("the server was reached")
 	}
@@ -117,17 +118,17 @@ func TestSomeAddressesArePublic(t *testing.T) {
 	c := caller{family.Config{Resolver: names{"api.example.com": addresses("127.0.0.1", "10.0.0.1", "127.0.0.3")}},
 		`urls = ["http://api.example.com:*/**"]` + "\nprivate = [\"127.0.0.3\"]"}
 	_, err := c.call(t.Context(), t, "get", "http://api.example.com:"+port+"/")
-	failsWith(t, err, "ConnectionError", "refused")
+	familytest.FailsWith(t, err, "ConnectionError", "refused")
 	c.scope = strings.Replace(c.scope, "127.0.0.3", "127.0.0.1", 1)
 	if c.get(t, "http://api.example.com:"+port+"/"); reached.Load() != 1 {
 		t.Errorf("reached %d times", reached.Load())
 	}
 	_, err = c.call(t.Context(), t, "get", "http://unknown.example.com:"+port+"/")
-	isDenied(t, err, "urls", "")
+	familytest.IsDenied(t, err, "urls", "")
 	c.scope = `urls = ["**"]`
 	_, err = c.call(t.Context(), t, "get", "http://unknown.example.com/")
-	failsWith(t, err, "ConnectionError", "there is no host of that name")
+	familytest.FailsWith(t, err, "ConnectionError", "there is no host of that name")
 	c.config.Resolver = names{"none.example": nil}
 	_, err = c.call(t.Context(), t, "get", "http://none.example/")
-	failsWith(t, err, "ConnectionError", "no address")
+	familytest.FailsWith(t, err, "ConnectionError", "no address")
 }

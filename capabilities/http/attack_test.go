@@ -21,6 +21,7 @@ import (
 
 	"github.com/postern-sandbox/postern/capabilities"
 	family "github.com/postern-sandbox/postern/capabilities/http"
+	"github.com/postern-sandbox/postern/capabilities/internal/familytest"
 )
 
 // raw starts a server that writes what it likes on each connection, once it has read a request.
@@ -102,7 +103,7 @@ func TestWrongResponses(t *testing.T) {
 			c, url := raw(t, "", func(conn net.Conn) { io.WriteString(conn, test.answer) })
 			result, err := c.call(t.Context(), t, "get", url+"/")
 			if test.class != "" {
-				failsWith(t, err, test.class, test.part)
+				familytest.FailsWith(t, err, test.class, test.part)
 				if err != nil && strings.Contains(err.Error(), "->") {
 					t.Errorf("the message shows this machine's address: %v", err)
 				}
@@ -178,7 +179,7 @@ func TestEndlessResponses(t *testing.T) {
 				}
 				return
 			}
-			failsWith(t, err, test.class, test.part)
+			familytest.FailsWith(t, err, test.class, test.part)
 		})
 	}
 }
@@ -218,7 +219,7 @@ func TestSlowResponses(t *testing.T) {
 			}
 			<-closed // the connection does not outlive the call
 			_, err = c.call(t.Context(), t, "get", url+"/", "timeout", 0.05)
-			failsWith(t, err, "TimeoutError", "no complete response within 50ms")
+			familytest.FailsWith(t, err, "TimeoutError", "no complete response within 50ms")
 			<-closed
 		})
 	}
@@ -228,7 +229,7 @@ func TestSlowResponses(t *testing.T) {
 func TestSlowConnections(t *testing.T) {
 	c := caller{family.Config{Resolver: stuck{}}, `urls = ["**"]`}
 	_, err := c.call(t.Context(), t, "get", "http://api.example.com/", "timeout", 0.05)
-	failsWith(t, err, "TimeoutError", "")
+	familytest.FailsWith(t, err, "TimeoutError", "")
 
 	// Nobody speaks TLS behind this port.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -238,7 +239,7 @@ func TestSlowConnections(t *testing.T) {
 	defer listener.Close()
 	c = caller{family.Config{}, "urls = [\"**\"]\nprivate = [\"127.0.0.1\"]"}
 	_, err = c.call(t.Context(), t, "get", "https://"+listener.Addr().String()+"/", "timeout", 0.05)
-	failsWith(t, err, "TimeoutError", "")
+	familytest.FailsWith(t, err, "TimeoutError", "")
 }
 
 type stuck struct{}
@@ -265,9 +266,9 @@ func TestTLS(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	_, err := c.call(t.Context(), t, "get", "https://other.example:"+port+"/")
-	failsWith(t, err, "ConnectionError", "certificate is not trusted")
+	familytest.FailsWith(t, err, "ConnectionError", "certificate is not trusted")
 	_, err = caller{doubting, scope}.call(t.Context(), t, "get", "https://example.com:"+port+"/")
-	failsWith(t, err, "ConnectionError", "certificate is not trusted")
+	familytest.FailsWith(t, err, "ConnectionError", "certificate is not trusted")
 
 	old := httptest.NewUnstartedServer(http.NotFoundHandler())
 	old.TLS = &tls.Config{MaxVersion: tls.VersionTLS11, MinVersion: tls.VersionTLS10}
@@ -276,13 +277,13 @@ func TestTLS(t *testing.T) {
 	defer old.Close()
 	_, port, _ = strings.Cut(strings.TrimPrefix(old.URL, "https://"), ":")
 	_, err = c.call(t.Context(), t, "get", "https://example.com:"+port+"/")
-	failsWith(t, err, "ConnectionError", "TLS")
+	familytest.FailsWith(t, err, "ConnectionError", "TLS")
 
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	_, port, _ = strings.Cut(strings.TrimPrefix(plain.URL, "http://"), ":")
 	_, err = c.call(t.Context(), t, "get", "https://example.com:"+port+"/")
-	failsWith(t, err, "ConnectionError", "TLS")
+	familytest.FailsWith(t, err, "ConnectionError", "TLS")
 }
 
 // Where redirects may not lead.
@@ -309,7 +310,7 @@ func TestHostileRedirects(t *testing.T) {
 	} {
 		location = test.location
 		_, err := c.call(t.Context(), t, "get", url+"/")
-		isDenied(t, err, test.key, "")
+		familytest.IsDenied(t, err, test.key, "")
 	}
 }
 
@@ -322,13 +323,13 @@ func TestRequestSizes(t *testing.T) {
 	}
 	for _, body := range []any{"0123456789a", strings.Repeat("é", 6), dict("0123456789", "")} {
 		_, err := c.call(t.Context(), t, "post", url+"/", "data", body)
-		isDenied(t, err, "max_request", "has 1")
+		familytest.IsDenied(t, err, "max_request", "has 1")
 	}
 	_, err := c.call(t.Context(), t, "post", url+"/", "json", strings.Repeat("a", 9))
-	isDenied(t, err, "max_request", "has 11 bytes")
+	familytest.IsDenied(t, err, "max_request", "has 11 bytes")
 	big, url := serve(t, everything+"\nmax_response = \"10B\"\n", func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "0123456789a") })
 	_, err = big.call(t.Context(), t, "get", url+"/")
-	failsWith(t, err, "http.TooLarge", `larger than "10B"`)
+	familytest.FailsWith(t, err, "http.TooLarge", `larger than "10B"`)
 }
 
 // The environment's proxy is not used.
@@ -340,13 +341,13 @@ func TestNoProxy(t *testing.T) {
 	}
 	c := caller{family.Config{Resolver: names{"api.example.com": addresses("127.0.0.9")}}, "urls = [\"**\"]\nprivate = [\"127.0.0.9\"]"}
 	_, err := c.call(t.Context(), t, "get", "http://api.example.com:1/")
-	failsWith(t, err, "ConnectionError", "")
+	familytest.FailsWith(t, err, "ConnectionError", "")
 }
 
 // A call that nobody decided does nothing.
 func TestUndecided(t *testing.T) {
 	for _, capability := range family.Family(family.Config{}).Capabilities {
 		_, err := capability.Call(t.Context(), &capabilities.Call{Args: []any{"http://127.0.0.1/"}})
-		failsWith(t, err, "RuntimeError", "not decided")
+		familytest.FailsWith(t, err, "RuntimeError", "not decided")
 	}
 }

@@ -2,7 +2,6 @@ package http_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/postern-sandbox/postern/capabilities"
 	family "github.com/postern-sandbox/postern/capabilities/http"
+	"github.com/postern-sandbox/postern/capabilities/internal/familytest"
 	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
@@ -115,22 +115,6 @@ func field(d *values.Dict, name string) any {
 func header(d *values.Dict, name string) string {
 	text, _ := field(field(d, "headers").(*values.Dict), name).(string)
 	return text
-}
-
-func failsWith(t testing.TB, err error, class, part string) {
-	t.Helper()
-	var raised *capabilities.PythonError
-	if !errors.As(err, &raised) || raised.Type != class || !strings.Contains(raised.Message, part) {
-		t.Errorf("got %v, want %s with %q", err, class, part)
-	}
-}
-
-func isDenied(t testing.TB, err error, key, part string) {
-	t.Helper()
-	var denied *capabilities.Denied
-	if !errors.As(err, &denied) || denied.Key != key || !strings.Contains(denied.Reason, part) {
-		t.Errorf("got %v, want a denial by %s with %q", err, key, part)
-	}
 }
 
 // serve starts a local server, which the grant names; %s in the scope is its URL.
@@ -304,7 +288,7 @@ func TestRedirects(t *testing.T) {
 	}
 	requests.Store(0)
 	_, err := c.call(t.Context(), t, "get", url+"/loop")
-	failsWith(t, err, "http.TooManyRedirects", "more than 3 redirects")
+	familytest.FailsWith(t, err, "http.TooManyRedirects", "more than 3 redirects")
 	if n := requests.Load(); n != 4 {
 		t.Errorf("%d requests, want 4", n)
 	}
@@ -339,8 +323,8 @@ func TestTypesOfArguments(t *testing.T) {
 		{"follow_redirects", "no", "TypeError"}, {"verify", false, "TypeError"}, {"proxies", dict(), "TypeError"}, {"cookies", dict(), "TypeError"},
 	} {
 		_, err := c.call(t.Context(), t, "post", url+"/", test.name, test.value)
-		failsWith(t, err, test.class, "")
+		familytest.FailsWith(t, err, test.class, "")
 	}
 	_, err := c.call(t.Context(), t, "post", url+"/", "data", "a", "json", "b")
-	failsWith(t, err, "TypeError", "together")
+	familytest.FailsWith(t, err, "TypeError", "together")
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	family "github.com/postern-sandbox/postern/capabilities/http"
+	"github.com/postern-sandbox/postern/capabilities/internal/familytest"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -143,26 +144,26 @@ func TestWhereSecretsGo(t *testing.T) {
 	for secret, part := range map[string]string{"SHORT": "shorter than 8", "EMPTY": "not set", "MISSING": "not set", "BROKEN": "a character"} {
 		c := caller{family.Config{Environment: environment}, all + `secrets = { Authorization = "env:` + secret + ` for ` + one.URL + `/**" }`}
 		_, err := c.call(t.Context(), t, "get", one.URL+"/a")
-		failsWith(t, err, "RuntimeError", part)
+		familytest.FailsWith(t, err, "RuntimeError", part)
 		if _, err := c.call(t.Context(), t, "get", other.URL+"/a"); err != nil {
 			t.Errorf("%s, where it is not sent: %v", secret, err)
 		}
 	}
 	c := caller{family.Config{Environment: environment}, all + `secrets = { Authorization = "env:TOKEN" }`}
 	_, err := c.call(t.Context(), t, "get", one.URL+"/a")
-	isDenied(t, err, "secrets", "must say for which URLs")
+	familytest.IsDenied(t, err, "secrets", "must say for which URLs")
 	c.scope = all + `secrets = { X-Secret = "env:TOKEN for ` + one.URL + `/**" }`
 	c.scope = strings.Replace(c.scope, `["X-Token"]`, `["Range"]`, 1)
 	_, err = c.call(t.Context(), t, "get", one.URL+"/a", "headers", dict("range", "bytes=0-3"))
-	isDenied(t, err, "secrets", "Range cannot be set")
+	familytest.IsDenied(t, err, "secrets", "Range cannot be set")
 	_, err = c.call(t.Context(), t, "get", other.URL+"/a?to="+url.QueryEscape(one.URL+"/b"), "headers", dict("range", "bytes=0-3"))
-	isDenied(t, err, "secrets", "a redirect leads there: the header Range cannot be set")
+	familytest.IsDenied(t, err, "secrets", "a redirect leads there: the header Range cannot be set")
 	if _, err = c.call(t.Context(), t, "get", other.URL+"/a", "headers", dict("range", "bytes=0-3")); err != nil {
 		t.Error(err)
 	}
 	c.scope = all + `secrets = { X-Token = "env:TOKEN for ` + one.URL + `/**" }`
 	_, err = c.call(t.Context(), t, "get", one.URL+"/a", "headers", dict("x-token", "mine"))
-	isDenied(t, err, "secrets", "the host sets X-Token")
+	familytest.IsDenied(t, err, "secrets", "the host sets X-Token")
 }
 
 func TestScopes(t *testing.T) {
@@ -197,7 +198,7 @@ func TestHeadersThatCodeSets(t *testing.T) {
 		"Accept-Language", "Content-Type", "X-Api-Key", "Cookie2", "Referer", "Origin",
 	} {
 		_, err := c.call(t.Context(), t, "get", base+"/", "headers", dict(name, "x"))
-		isDenied(t, err, "headers", "")
+		familytest.IsDenied(t, err, "headers", "")
 	}
 	got := field(c.get(t, base+"/", "headers", dict("cookie", "a=b", "authorization", "Basic x")), "text").(string)
 	if !strings.Contains(got, "Cookie: a=b\n") || !strings.Contains(got, "Authorization: Basic x\n") {

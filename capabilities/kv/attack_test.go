@@ -17,7 +17,7 @@ import (
 
 func TestHostileKeys(t *testing.T) {
 	s := open(t, t.TempDir(), "")
-	must(t, s, "kv.put", "a", int64(1))
+	s.Must(t, "kv.put", "a", int64(1))
 	for _, key := range []any{
 		"", "\x00", "a\x00", "a\x00b", "a\n", "\r", "\t", "\x1b[2J", "\x7f", "\u0085", "\xff", "\xc0\x80", "\xed\xa0\x80", "a\xe2\x82", strings.Repeat("x", kv.MaxKey+1), strings.Repeat("é", kv.MaxKey/2+1),
 		nil, true, int64(0), 1.5, values.Bytes("a"), values.List{"a"}, values.Tuple{"a"}, big.NewInt(1), values.NewDict(0), values.Repr{Type: "x", Text: "a"},
@@ -35,12 +35,12 @@ func TestHostileKeys(t *testing.T) {
 	}
 	// These are keys like any other: they have no meaning for the store.
 	for _, key := range []string{"values", "used", "..", "../other", "/", "test", "\\", " ", "a'--", "%00", "*", "\u202e", strings.Repeat("x", kv.MaxKey)} {
-		must(t, s, "kv.put", key, key)
-		if got := must(t, s, "kv.get", key); got != key {
+		s.Must(t, "kv.put", key, key)
+		if got := s.Must(t, "kv.get", key); got != key {
 			t.Errorf("%q is %v", key, got)
 		}
 	}
-	if got := must(t, s, "kv.get", "a"); got != int64(1) {
+	if got := s.Must(t, "kv.get", "a"); got != int64(1) {
 		t.Errorf("%v", got)
 	}
 }
@@ -87,9 +87,9 @@ func TestHostileArguments(t *testing.T) {
 		{"kv.list", nil, map[string]any{"after": int64(1)}, "ValueError"},
 	} {
 		_, err := s.CallWith(t.Context(), test.name, test.args, test.keywords)
-		t.Run(test.name, func(t *testing.T) { raises(t, test.class, err) })
+		t.Run(test.name, func(t *testing.T) { familytest.Raises(t, test.class, err) })
 	}
-	if got := must(t, s, "kv.list").([]string); len(got) != 0 {
+	if got := s.Must(t, "kv.list").([]string); len(got) != 0 {
 		t.Errorf("kept %q", got)
 	}
 }
@@ -99,7 +99,7 @@ func TestDamagedStores(t *testing.T) {
 	whole := t.TempDir()
 	s := open(t, whole, "")
 	for i := range 200 {
-		must(t, s, "kv.put", strings.Repeat("k", i+1), strings.Repeat("v", 100))
+		s.Must(t, "kv.put", strings.Repeat("k", i+1), strings.Repeat("v", 100))
 	}
 	store, err := os.ReadFile(filepath.Join(whole, "store.db"))
 	if err != nil {
@@ -140,7 +140,7 @@ func TestDamagedStores(t *testing.T) {
 		}
 	}
 	_, err = familytest.New(t, kv.Family(), folder, "path = \"none/store.db\"\n").Call(t.Context(), "kv.incr", "a")
-	raises(t, "FileNotFoundError", err)
+	familytest.Raises(t, "FileNotFoundError", err)
 	if strings.Contains(err.Error(), folder) {
 		t.Errorf("shows what is the host's: %v", err)
 	}
@@ -148,7 +148,7 @@ func TestDamagedStores(t *testing.T) {
 
 func TestStoppedAtOnce(t *testing.T) {
 	s := open(t, t.TempDir(), "")
-	must(t, s, "kv.put", "a", int64(1))
+	s.Must(t, "kv.put", "a", int64(1))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, rest := range map[string][]any{"kv.get": nil, "kv.put": {int64(2)}, "kv.delete": nil, "kv.incr": nil, "kv.cas": {int64(1), int64(2)}} {
@@ -156,7 +156,7 @@ func TestStoppedAtOnce(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if got := must(t, s, "kv.get", "a"); got != int64(1) {
+	if got := s.Must(t, "kv.get", "a"); got != int64(1) {
 		t.Errorf("%v", got)
 	}
 }

@@ -17,7 +17,6 @@ import (
 
 	"go.etcd.io/bbolt"
 
-	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/internal/familytest"
 	"github.com/postern-sandbox/postern/capabilities/kv"
 	"github.com/postern-sandbox/postern/values"
@@ -28,31 +27,6 @@ const grant = "path = \"store.db\"\n"
 func open(t testing.TB, folder, keys string) *familytest.Session {
 	t.Helper()
 	return familytest.New(t, kv.Family(), folder, grant+keys)
-}
-
-func must(t testing.TB, s *familytest.Session, name string, args ...any) any {
-	t.Helper()
-	v, err := s.Call(t.Context(), name, args...)
-	if err != nil {
-		t.Fatalf("%s%v: %v", name, args, err)
-	}
-	return v
-}
-
-func raises(t testing.TB, class string, err error) {
-	t.Helper()
-	var raised *capabilities.PythonError
-	var denied *familytest.Denied
-	got := fmt.Sprint(err)
-	switch {
-	case errors.As(err, &denied):
-		got = "Denied"
-	case errors.As(err, &raised):
-		got = raised.Type
-	}
-	if got != class {
-		t.Errorf("got %s (%v), want %s", got, err, class)
-	}
 }
 
 func TestMain(m *testing.M) {
@@ -105,23 +79,23 @@ func TestEveryValueComesBack(t *testing.T) {
 		values.Set{int64(1)}, values.FrozenSet{}, dict, lookalike, values.Decimal("1.50"), complex(1, -2), values.Date("2025-01-31"), values.TimeDelta{Days: -1, Seconds: 2, Microseconds: 3},
 	} {
 		key := fmt.Sprint("key ", i)
-		must(t, s, "kv.put", key, v)
-		if got := must(t, s, "kv.get", key); !values.Equal(got, v) || values.TypeName(got) != values.TypeName(v) {
+		s.Must(t, "kv.put", key, v)
+		if got := s.Must(t, "kv.get", key); !values.Equal(got, v) || values.TypeName(got) != values.TypeName(v) {
 			t.Errorf("%s is %s", values.Format(v), values.Format(got))
 		}
 	}
-	if got := must(t, s, "kv.get", "none"); got != nil {
+	if got := s.Must(t, "kv.get", "none"); got != nil {
 		t.Errorf("%v", got)
 	}
-	if got := must(t, s, "kv.get", "none", "otherwise"); got != "otherwise" {
+	if got := s.Must(t, "kv.get", "none", "otherwise"); got != "otherwise" {
 		t.Errorf("%v", got)
 	}
 }
 
 func TestReadingMakesNoFile(t *testing.T) {
 	s := open(t, t.TempDir(), "")
-	must(t, s, "kv.get", "a")
-	if got := must(t, s, "kv.list"); !reflect.DeepEqual(got, []string{}) {
+	s.Must(t, "kv.get", "a")
+	if got := s.Must(t, "kv.list"); !reflect.DeepEqual(got, []string{}) {
 		t.Errorf("%v", got)
 	}
 	if _, err := os.Stat(filepath.Join(s.Folder(), "store.db")); !errors.Is(err, os.ErrNotExist) {
@@ -132,7 +106,7 @@ func TestReadingMakesNoFile(t *testing.T) {
 func TestListAndDelete(t *testing.T) {
 	s := open(t, t.TempDir(), "")
 	for _, key := range []string{"b/2", "a", "b/1", "b", "é", "b/10", "c"} {
-		must(t, s, "kv.put", key, int64(1))
+		s.Must(t, "kv.put", key, int64(1))
 	}
 	for _, test := range []struct {
 		prefix, after string
@@ -156,11 +130,11 @@ func TestListAndDelete(t *testing.T) {
 		}
 	}
 	for _, want := range []bool{true, false} {
-		if got := must(t, s, "kv.delete", "b/1"); got != want {
+		if got := s.Must(t, "kv.delete", "b/1"); got != want {
 			t.Errorf("%v", got)
 		}
 	}
-	if got := must(t, s, "kv.list", "b/"); !reflect.DeepEqual(got, []string{"b/10", "b/2"}) {
+	if got := s.Must(t, "kv.list", "b/"); !reflect.DeepEqual(got, []string{"b/10", "b/2"}) {
 		t.Errorf("%q", got)
 	}
 }
@@ -168,27 +142,27 @@ func TestListAndDelete(t *testing.T) {
 func TestIncrAndCompareAndSwap(t *testing.T) {
 	s := open(t, t.TempDir(), "")
 	for i, by := range []int64{1, 5, -7} {
-		if got := must(t, s, "kv.incr", "n", by); got != []int64{1, 6, -1}[i] {
+		if got := s.Must(t, "kv.incr", "n", by); got != []int64{1, 6, -1}[i] {
 			t.Errorf("%v", got)
 		}
 	}
-	must(t, s, "kv.put", "text", "1")
+	s.Must(t, "kv.put", "text", "1")
 	_, err := s.Call(t.Context(), "kv.incr", "text")
-	raises(t, "TypeError", err)
-	must(t, s, "kv.put", "large", int64(1<<63-1))
+	familytest.Raises(t, "TypeError", err)
+	s.Must(t, "kv.put", "large", int64(1<<63-1))
 	_, err = s.Call(t.Context(), "kv.incr", "large")
-	raises(t, "OverflowError", err)
+	familytest.Raises(t, "OverflowError", err)
 	_, err = s.Call(t.Context(), "kv.incr", "n", int64(-1<<63))
-	raises(t, "OverflowError", err)
+	familytest.Raises(t, "OverflowError", err)
 	for _, test := range []struct {
 		expected, value any
 		want            bool
 	}{{int64(1), "a", false}, {nil, "a", true}, {nil, "b", false}, {"a", values.List{int64(1)}, true}, {values.List{1.0}, "c", true}, {"a", "d", false}} {
-		if got := must(t, s, "kv.cas", "c", test.expected, test.value); got != test.want {
+		if got := s.Must(t, "kv.cas", "c", test.expected, test.value); got != test.want {
 			t.Errorf("%v: %v", test, got)
 		}
 	}
-	if got := must(t, s, "kv.get", "c"); got != "c" {
+	if got := s.Must(t, "kv.get", "c"); got != "c" {
 		t.Errorf("%v", got)
 	}
 }
@@ -196,17 +170,17 @@ func TestIncrAndCompareAndSwap(t *testing.T) {
 func TestNamespaces(t *testing.T) {
 	folder := t.TempDir()
 	own, other, same := open(t, folder, ""), open(t, folder, "namespace = \"other\"\n"), open(t, folder, "namespace = \"test\"\n")
-	must(t, own, "kv.put", "k", "own")
-	must(t, other, "kv.put", "k", "other")
-	must(t, other, "kv.put", "more", "other")
-	if got := must(t, same, "kv.get", "k"); got != "own" {
+	own.Must(t, "kv.put", "k", "own")
+	other.Must(t, "kv.put", "k", "other")
+	other.Must(t, "kv.put", "more", "other")
+	if got := same.Must(t, "kv.get", "k"); got != "own" {
 		t.Errorf("%v", got)
 	}
-	if got := must(t, own, "kv.list"); !reflect.DeepEqual(got, []string{"k"}) {
+	if got := own.Must(t, "kv.list"); !reflect.DeepEqual(got, []string{"k"}) {
 		t.Errorf("%v", got)
 	}
-	must(t, own, "kv.delete", "more")
-	if got := must(t, other, "kv.list"); !reflect.DeepEqual(got, []string{"k", "more"}) {
+	own.Must(t, "kv.delete", "more")
+	if got := other.Must(t, "kv.list"); !reflect.DeepEqual(got, []string{"k", "more"}) {
 		t.Errorf("%v", got)
 	}
 }
@@ -215,29 +189,29 @@ func TestQuotas(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder, "max_keys = 3\nmax_value = \"10B\"\nmax_bytes = \"20B\"\n")
 	_, err := s.Call(t.Context(), "kv.put", "k", strings.Repeat("x", 9)) // 11 in JSON
-	raises(t, "kv.QuotaError", err)
-	must(t, s, "kv.put", "k", strings.Repeat("x", 8)) // 11 bytes
-	must(t, s, "kv.put", "l", "123456")               // 20
+	familytest.Raises(t, "kv.QuotaError", err)
+	s.Must(t, "kv.put", "k", strings.Repeat("x", 8)) // 11 bytes
+	s.Must(t, "kv.put", "l", "123456")               // 20
 	for _, call := range []string{"kv.put", "kv.incr", "kv.cas"} {
 		_, err = s.Call(t.Context(), call, map[string][]any{"kv.put": {"m", ""}, "kv.incr": {"m"}, "kv.cas": {"m", nil, int64(1)}}[call]...)
-		raises(t, "kv.QuotaError", err)
+		familytest.Raises(t, "kv.QuotaError", err)
 	}
-	must(t, s, "kv.put", "l", "1234")
-	must(t, s, "kv.put", "m", int64(1)) // 20
+	s.Must(t, "kv.put", "l", "1234")
+	s.Must(t, "kv.put", "m", int64(1)) // 20
 	_, err = s.Call(t.Context(), "kv.put", "k", strings.Repeat("é", 8))
-	raises(t, "kv.QuotaError", err)
-	must(t, s, "kv.delete", "k")
-	must(t, s, "kv.put", "k", int64(1))
+	familytest.Raises(t, "kv.QuotaError", err)
+	s.Must(t, "kv.delete", "k")
+	s.Must(t, "kv.put", "k", int64(1))
 	_, err = s.Call(t.Context(), "kv.put", "n", int64(1))
-	raises(t, "kv.QuotaError", err) // the number of keys
-	must(t, s, "kv.incr", "k")
+	familytest.Raises(t, "kv.QuotaError", err) // the number of keys
+	s.Must(t, "kv.incr", "k")
 	// Another policy with less can still read, and make it less.
 	less := open(t, folder, "max_keys = 1\nmax_bytes = \"1B\"\n")
-	must(t, less, "kv.put", "l", "1")
-	must(t, less, "kv.get", "l")
+	less.Must(t, "kv.put", "l", "1")
+	less.Must(t, "kv.get", "l")
 	_, err = less.Call(t.Context(), "kv.put", "l", "123")
-	raises(t, "kv.QuotaError", err)
-	must(t, less, "kv.delete", "l")
+	familytest.Raises(t, "kv.QuotaError", err)
+	less.Must(t, "kv.delete", "l")
 }
 
 func TestSessionsAndProcesses(t *testing.T) {
@@ -265,7 +239,7 @@ func TestSessionsAndProcesses(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := must(t, open(t, folder, ""), "kv.get", "shared"); got != int64(120) {
+	if got := open(t, folder, "").Must(t, "kv.get", "shared"); got != int64(120) {
 		t.Errorf("counted to %v, want 120", got)
 	}
 }
@@ -278,7 +252,7 @@ func TestKilled(t *testing.T) {
 		s := open(t, folder, "")
 		goal := int64(10 * (round + 1))
 		for {
-			if n, _ := must(t, s, "kv.get", "shared").(int64); n >= goal {
+			if n, _ := s.Must(t, "kv.get", "shared").(int64); n >= goal {
 				break
 			}
 			time.Sleep(time.Millisecond)
@@ -290,7 +264,7 @@ func TestKilled(t *testing.T) {
 			continue // what an earlier round has left was as much as the goal
 		}
 		said, _ := strconv.ParseInt(lines[len(lines)-1], 10, 64)
-		if kept := must(t, s, "kv.get", "shared").(int64); kept < said || kept > said+1 {
+		if kept := s.Must(t, "kv.get", "shared").(int64); kept < said || kept > said+1 {
 			t.Errorf("kept %d, said %d", kept, said)
 		}
 	}
@@ -299,7 +273,7 @@ func TestKilled(t *testing.T) {
 func TestBusy(t *testing.T) {
 	folder := t.TempDir()
 	s := open(t, folder, "")
-	must(t, s, "kv.put", "a", int64(1))
+	s.Must(t, "kv.put", "a", int64(1))
 	db, err := bbolt.Open(filepath.Join(folder, "store.db"), 0o600, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -310,24 +284,24 @@ func TestBusy(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	_, err = s.Call(t.Context(), "kv.put", "a", int64(2))
-	raises(t, "kv.BusyError", err)
+	familytest.Raises(t, "kv.BusyError", err)
 	db.Close()
-	if got := must(t, s, "kv.get", "a"); got != int64(1) {
+	if got := s.Must(t, "kv.get", "a"); got != int64(1) {
 		t.Errorf("%v", got)
 	}
 }
 
 func BenchmarkGet(b *testing.B) {
 	s := open(b, b.TempDir(), "")
-	must(b, s, "kv.put", "k", "value")
+	s.Must(b, "kv.put", "k", "value")
 	for b.Loop() {
-		must(b, s, "kv.get", "k")
+		s.Must(b, "kv.get", "k")
 	}
 }
 
 func BenchmarkPut(b *testing.B) {
 	s := open(b, b.TempDir(), "")
 	for b.Loop() {
-		must(b, s, "kv.put", "k", "value")
+		s.Must(b, "kv.put", "k", "value")
 	}
 }

@@ -2,12 +2,12 @@ package process_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/capabilities/internal/familytest"
 	"github.com/postern-sandbox/postern/capabilities/process"
 	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
@@ -75,22 +75,6 @@ func argv(t testing.TB, template string, keywords ...any) []string {
 	return nil // a TypeError
 }
 
-func failsWith(t testing.TB, err error, class, part string) {
-	t.Helper()
-	var raised *capabilities.PythonError
-	if !errors.As(err, &raised) || raised.Type != class || !strings.Contains(raised.Message, part) {
-		t.Errorf("got %v, want %s with %q", err, class, part)
-	}
-}
-
-func isDenied(t testing.TB, err error, key, part string) {
-	t.Helper()
-	var denied *capabilities.Denied
-	if !errors.As(err, &denied) || denied.Key != key || !strings.Contains(denied.Reason, part) {
-		t.Errorf("got %v, want a denial by %s with %q", err, key, part)
-	}
-}
-
 func TestArguments(t *testing.T) {
 	for _, test := range []struct {
 		template string
@@ -144,20 +128,20 @@ func TestHostileArguments(t *testing.T) {
 	const scope = `commands = { wc = "/usr/bin/wc -l {text:file}" }`
 	for _, command := range []string{"", "sh", "WC", "wc ", "wc\x00", "/usr/bin/wc", "../wc", "wc -l", "wc;id", "commands", "ｗｃ", strings.Repeat("a", 1000)} {
 		_, err := run(t.Context(), t, scope, command, "text", "x")
-		isDenied(t, err, "commands", "is not among commands")
+		familytest.IsDenied(t, err, "commands", "is not among commands")
 	}
 	for _, keywords := range [][]any{{}, {"text", "x", "more", "y"}, {"Text", "x"}, {"txt", "x"}, {"text", "x", "env", "y"}, {"text", "x", "shell", true}, {"text", "x", "cwd", "/"}, {"text", "x", "executable", "/bin/sh"}} {
 		_, err := run(t.Context(), t, scope, "wc", keywords...)
-		failsWith(t, err, "TypeError", `run("wc", text=the contents of a file)`)
+		familytest.FailsWith(t, err, "TypeError", `run("wc", text=the contents of a file)`)
 	}
 	_, err := run(t.Context(), t, scope, int64(1))
-	failsWith(t, err, "TypeError", "command must be str")
+	familytest.FailsWith(t, err, "TypeError", "command must be str")
 	_, err = run(t.Context(), t, scope, "wc", "text", "x", "stdin", int64(1))
-	failsWith(t, err, "TypeError", "stdin must be str or bytes")
+	familytest.FailsWith(t, err, "TypeError", "stdin must be str or bytes")
 	_, err = run(t.Context(), t, scope+"\nmax_input = \"10B\"", "wc", "text", "123456", "stdin", "12345")
-	isDenied(t, err, "max_input", "11 bytes")
+	familytest.IsDenied(t, err, "max_input", "11 bytes")
 	_, err = process.Family().Capabilities[0].Call(t.Context(), callOf("wc"))
-	failsWith(t, err, "RuntimeError", "not decided")
+	familytest.FailsWith(t, err, "RuntimeError", "not decided")
 }
 
 var wrongTemplates = []string{

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postern-sandbox/postern/capabilities/internal/familytest"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -138,11 +139,11 @@ func TestPrograms(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := run(t.Context(), t, `commands = { c = "/no/such/program" }`, "c")
-	failsWith(t, err, "FileNotFoundError", "no such file")
+	familytest.FailsWith(t, err, "FileNotFoundError", "no such file")
 	_, err = run(t.Context(), t, `commands = { c = "`+text+`" }`, "c")
-	failsWith(t, err, "PermissionError", "permission denied")
+	familytest.FailsWith(t, err, "PermissionError", "permission denied")
 	_, err = run(t.Context(), t, `commands = { c = "`+folder+`" }`, "c")
-	failsWith(t, err, "PermissionError", "permission denied")
+	familytest.FailsWith(t, err, "PermissionError", "permission denied")
 }
 
 // left waits until a process is gone, and fails if it stays.
@@ -197,13 +198,13 @@ func TestTime(t *testing.T) {
 
 func TestOutput(t *testing.T) {
 	_, err := run(t.Context(), t, `commands = { yes = "`+program(t, "yes")+`" }`+"\nmax_output = \"64KiB\"", "yes")
-	failsWith(t, err, "process.TooLarge", "stdout of the command yes is larger than 65536 bytes")
+	familytest.FailsWith(t, err, "process.TooLarge", "stdout of the command yes is larger than 65536 bytes")
 	exact := fmt.Sprintf("commands = { head = \"%s -c {n:int} /dev/zero\" }\nmax_output = \"1000B\"", program(t, "head"))
 	if result, err := run(t.Context(), t, exact, "head", "n", int64(1000)); err != nil || len(field(result, "stdout").(values.Bytes)) != 1000 {
 		t.Errorf("%v, %v", result, err)
 	}
 	_, err = run(t.Context(), t, exact, "head", "n", int64(1001))
-	failsWith(t, err, "process.TooLarge", "")
+	familytest.FailsWith(t, err, "process.TooLarge", "")
 	// A program that does not mind the signal, nor the error, is stopped by time.
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
