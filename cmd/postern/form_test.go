@@ -8,7 +8,7 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
-// The policies of the repository are in the form that `postern policy fmt` writes.
+// The policies of the repository are in the form that `postern policy fmt` writes, and nothing is said against them.
 func TestPoliciesAreInForm(t *testing.T) {
 	known, err := registry()
 	if err != nil {
@@ -29,6 +29,14 @@ func TestPoliciesAreInForm(t *testing.T) {
 		}
 		if out, err := policies.Format(file, src, vocab); err != nil || string(out) != string(src) {
 			t.Errorf("postern policy fmt -w %s: %v", file, err)
+		}
+		policy, err := policies.Parse(file, src, vocab)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, w := range policy.Warnings {
+			t.Errorf("postern policy check --strict: %v", w)
 		}
 	}
 }

@@ -1,54 +1,23 @@
 package memory_test
 
 import (
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/postern-sandbox/postern/audit"
-	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/kv"
-	"github.com/postern-sandbox/postern/host"
-	"github.com/postern-sandbox/postern/policies"
+	"github.com/postern-sandbox/postern/examples/internal/example"
 )
 
 // run is what a new process does: a host, a session, a run. The policy, and so the memory, is that of the folder.
 func run(t *testing.T, folder string) string {
 	t.Helper()
-	registry, err := capabilities.NewRegistry(kv.Family())
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := policies.Parse(filepath.Join(folder, "policy.toml"), read(t, "policy.toml"), policies.Vocabulary{Families: registry.Vocabulary()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := host.New(t.Context(), host.Config{Policy: policy, Capabilities: registry, Audit: audit.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	session, err := h.NewSession(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	result, err := session.Exec(t.Context(), string(read(t, "agent.py")), host.ExecOptions{Filename: "agent.py"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	session := example.Session(t, filepath.Join(folder, "policy.toml"), example.Read(t, "policy.toml"), audit.Discard, kv.Family())
+	result := example.Run(t, session, "agent.py", example.Read(t, "agent.py"))
 	if result.Error != nil {
 		t.Fatal(result.Error)
 	}
 	return result.Stdout
-}
-
-func read(t *testing.T, name string) []byte {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
 }
 
 func TestAgentRemembers(t *testing.T) {

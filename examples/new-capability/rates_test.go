@@ -1,35 +1,16 @@
 package rates_test
 
 import (
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/postern-sandbox/postern/audit"
-	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/examples/internal/example"
 	rates "github.com/postern-sandbox/postern/examples/new-capability"
-	"github.com/postern-sandbox/postern/host"
-	"github.com/postern-sandbox/postern/policies"
 )
 
 func TestRates(t *testing.T) {
-	registry, err := capabilities.NewRegistry(rates.Family())
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := policies.Parse("invoices.toml", []byte(read(t, "invoices.toml")), policies.Vocabulary{Families: registry.Vocabulary()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := host.New(t.Context(), host.Config{Policy: policy, Capabilities: registry, Audit: audit.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	session, err := h.NewSession(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	session := example.Session(t, "invoices.toml", example.Read(t, "invoices.toml"), audit.Discard, rates.Family())
 	for _, c := range []struct{ call, want string }{
 		{`(Decimal("1250.00"), "eur")`, "Decimal('109.88')"},
 		{`(Decimal("1250.00"), "EUR", places=0)`, "Decimal('110')"},
@@ -48,10 +29,7 @@ func TestRates(t *testing.T) {
 		{`(Decimal("1"), "EUR", table="other.csv")`, "TypeError: convert() got an unexpected keyword argument 'table'"},
 		{`(Decimal("1"), "SEK")`, "NoRate: the table has no rate of SEK"},
 	} {
-		result, err := session.Exec(t.Context(), "import rates\nfrom decimal import Decimal\nrates.convert"+c.call, host.ExecOptions{})
-		if err != nil {
-			t.Fatal(err)
-		}
+		result := example.Run(t, session, "", "import rates\nfrom decimal import Decimal\nrates.convert"+c.call)
 		got := ""
 		if result.Error != nil {
 			got = result.Error.Error()
@@ -66,22 +44,13 @@ func TestRates(t *testing.T) {
 
 // docs/new-capability.md shows the files of this folder as they are, and the family has less than a hundred lines.
 func TestPage(t *testing.T) {
-	page := read(t, "../../docs/new-capability.md")
+	page := example.Read(t, "../../docs/new-capability.md")
 	for _, file := range []string{"rates.go", "invoices.toml"} {
-		if !strings.Contains(page, "\n"+read(t, file)+"```\n") {
+		if !strings.Contains(page, "\n"+example.Read(t, file)+"```\n") {
 			t.Errorf("docs/new-capability.md does not have %s as it is", file)
 		}
 	}
-	if lines := strings.Count(read(t, "rates.go"), "\n"); lines >= 100 {
+	if lines := strings.Count(example.Read(t, "rates.go"), "\n"); lines >= 100 {
 		t.Errorf("rates.go has %d lines", lines)
 	}
-}
-
-func read(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

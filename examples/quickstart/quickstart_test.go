@@ -1,62 +1,22 @@
 package quickstart_test
 
 import (
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/postern-sandbox/postern/audit"
-	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/json"
 	"github.com/postern-sandbox/postern/capabilities/math"
+	"github.com/postern-sandbox/postern/examples/internal/example"
 	"github.com/postern-sandbox/postern/host"
-	"github.com/postern-sandbox/postern/policies"
 )
-
-// records keeps the audit records in memory.
-type records struct{ kept []audit.Record }
-
-func (r *records) Append(record *audit.Record) error {
-	r.kept = append(r.kept, *record)
-	return nil
-}
-
-func (r *records) Close() error { return nil }
 
 func run(t *testing.T, program string) (*host.Result, []audit.Record) {
 	t.Helper()
-	registry, err := capabilities.NewRegistry(json.Family(), math.Family())
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := os.ReadFile("policy.toml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := policies.Parse("policy.toml", text, policies.Vocabulary{Families: registry.Vocabulary()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := new(records)
-	h, err := host.New(t.Context(), host.Config{Policy: policy, Capabilities: registry, Audit: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	session, err := h.NewSession(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	code, err := os.ReadFile(program)
-	if err != nil {
-		t.Fatal(err)
-	}
-	result, err := session.Exec(t.Context(), string(code), host.ExecOptions{Filename: program})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return result, log.kept
+	log := new(example.Records)
+	s := example.Session(t, "policy.toml", example.Read(t, "policy.toml"), log, json.Family(), math.Family())
+	return example.Run(t, s, program, example.Read(t, program)), log.Kept
 }
 
 func TestAgent(t *testing.T) {

@@ -10,11 +10,9 @@ import (
 	"testing"
 
 	"github.com/postern-sandbox/postern/audit"
-	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/fs"
 	"github.com/postern-sandbox/postern/capabilities/sql"
-	"github.com/postern-sandbox/postern/host"
-	"github.com/postern-sandbox/postern/policies"
+	"github.com/postern-sandbox/postern/examples/internal/example"
 )
 
 const report = `2025-01    3835.40
@@ -31,27 +29,8 @@ func TestAgent(t *testing.T) {
 	if err := os.CopyFS(folder, os.DirFS(".")); err != nil {
 		t.Fatal(err)
 	}
-	registry, err := capabilities.NewRegistry(fs.Family(), sql.Family(sql.Config{}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := policies.Parse(filepath.Join(folder, "policy.toml"), []byte(read(t, "policy.toml")), policies.Vocabulary{Families: registry.Vocabulary()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	h, err := host.New(t.Context(), host.Config{Policy: policy, Capabilities: registry, Audit: audit.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	session, err := h.NewSession(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	result, err := session.Exec(t.Context(), read(t, "agent.py"), host.ExecOptions{Filename: "agent.py"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	session := example.Session(t, filepath.Join(folder, "policy.toml"), example.Read(t, "policy.toml"), audit.Discard, fs.Family(), sql.Family(sql.Config{}))
+	result := example.Run(t, session, "agent.py", example.Read(t, "agent.py"))
 	if result.Error != nil {
 		t.Fatalf("%+v\n%s", result.Error, result.Stderr)
 	}
@@ -60,10 +39,10 @@ func TestAgent(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, result.Stdout)
 		}
 	}
-	if bars := elements(t, read(t, filepath.Join(folder, "out/sales.svg")), "rect"); bars != 6 {
+	if bars := elements(t, example.Read(t, filepath.Join(folder, "out/sales.svg")), "rect"); bars != 6 {
 		t.Errorf("the plot has %d bars", bars)
 	}
-	if read(t, filepath.Join(folder, "sales.db")) != read(t, "sales.db") {
+	if example.Read(t, filepath.Join(folder, "sales.db")) != example.Read(t, "sales.db") {
 		t.Error("the database has changed")
 	}
 }
@@ -83,13 +62,4 @@ func elements(t *testing.T, document, name string) (n int) {
 			n++
 		}
 	}
-}
-
-func read(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

@@ -3,67 +3,28 @@ package webreader_test
 import (
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/postern-sandbox/postern/audit"
-	"github.com/postern-sandbox/postern/capabilities"
 	httpfamily "github.com/postern-sandbox/postern/capabilities/http"
-	"github.com/postern-sandbox/postern/guest"
+	"github.com/postern-sandbox/postern/examples/internal/example"
 	"github.com/postern-sandbox/postern/host"
-	"github.com/postern-sandbox/postern/policies"
 )
-
-// records keeps the audit records in memory.
-type records struct{ kept []audit.Record }
-
-func (r *records) Append(record *audit.Record) error {
-	r.kept = append(r.kept, *record)
-	return nil
-}
-
-func (r *records) Close() error { return nil }
 
 const token = "the-token-of-the-reader"
 
 // session makes a session under the policy of this folder, for a site at an address that the policy does not have.
-func session(t *testing.T, address string) (*host.Session, *records) {
+func session(t *testing.T, address string) (*host.Session, *example.Records) {
 	t.Helper()
-	registry, err := capabilities.NewRegistry(httpfamily.Family(httpfamily.Config{
+	log := new(example.Records)
+	return example.Session(t, "policy.toml", read(t, "policy.toml", address), log, httpfamily.Family(httpfamily.Config{
 		Environment: func(name string) (string, bool) { return token, name == "READER_TOKEN" },
-	}))
-	if err != nil {
-		t.Fatal(err)
-	}
-	modules, err := guest.Modules()
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := policies.Parse("policy.toml", []byte(read(t, "policy.toml", address)), policies.Vocabulary{Families: registry.Vocabulary(), Modules: modules})
-	if err != nil {
-		t.Fatal(err)
-	}
-	log := new(records)
-	h, err := host.New(t.Context(), host.Config{Policy: policy, Capabilities: registry, Audit: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { h.Close() })
-	s, err := h.NewSession(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s, log
+	})), log
 }
 
 func read(t *testing.T, file, address string) string {
 	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.ReplaceAll(string(text), "127.0.0.1:8000", address)
+	return strings.ReplaceAll(example.Read(t, file), "127.0.0.1:8000", address)
 }
 
 func TestAgent(t *testing.T) {
@@ -148,7 +109,7 @@ r
 	if result.Error != nil {
 		t.Errorf("error %v", result.Error)
 	}
-	for _, record := range log.kept {
+	for _, record := range log.Kept {
 		if text := string(record.Arguments) + string(record.Result) + record.Detail + record.Reason; strings.Contains(text, token) {
 			t.Errorf("a record has the secret: %s", text)
 		}
