@@ -6,10 +6,7 @@ import (
 	"testing"
 
 	"github.com/postern-sandbox/postern/audit"
-	"github.com/postern-sandbox/postern/capabilities"
-	"github.com/postern-sandbox/postern/capabilities/math"
 	"github.com/postern-sandbox/postern/host"
-	"github.com/postern-sandbox/postern/policies"
 )
 
 // stopAtOutcome is a log that ends a run with the first outcome.
@@ -27,16 +24,7 @@ func (l *stopAtOutcome) Close() error { return nil }
 // A guest that finishes before it notices that it was to stop has been left with the request. It must not be in what is kept then.
 func TestRequestToStopIsNotKept(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	registry, err := capabilities.NewRegistry(math.Family())
-	if err != nil {
-		t.Fatal(err)
-	}
-	policy, err := policies.Parse("policy.toml", []byte("policy = 1\nname = \"verbose\"\n[limits]\noutput = \"4MiB\"\n[grant.math]\nfunctions = [\"sqrt\"]\n"),
-		policies.Vocabulary{Families: registry.Vocabulary()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := session(t, open(t, host.Config{Policy: policy, Capabilities: registry, Audit: &stopAtOutcome{cancel}}))
+	s := session(t, pythonHostOf(t, "[limits]\noutput = \"4MiB\"\n", &stopAtOutcome{cancel}))
 	exec(t, s, "import math\nx = 7")
 	// The time is over with the call. What follows, that the output is put into JSON, is C code that looks for no request.
 	if _, err := s.Exec(ctx, "print('x' * 3_000_000)\nmath.sqrt(4)", host.ExecOptions{}); !errors.Is(err, context.Canceled) {

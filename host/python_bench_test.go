@@ -11,14 +11,20 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
-// pythonHost is a host of the real guest that grants math.sqrt.
+// pythonHost is a host of the real guest that grants math.sqrt, with hardly any limits.
 func pythonHost(tb testing.TB, log audit.Log) *host.Host {
+	tb.Helper()
+	return pythonHostOf(tb, "[limits]\nhost_calls = 1_000_000_000\nwall_time = \"1h\"\nfuel = 1_000_000_000_000_000\n", log)
+}
+
+// pythonHostOf is a host of the real guest that grants math.sqrt, under limits as they are written in a policy.
+func pythonHostOf(tb testing.TB, limits string, log audit.Log) *host.Host {
 	tb.Helper()
 	registry, err := capabilities.NewRegistry(math.Family())
 	if err != nil {
 		tb.Fatal(err)
 	}
-	policy, err := policies.Parse("policy.toml", []byte("policy = 1\nname = \"bench\"\n[limits]\nhost_calls = 1_000_000_000\nwall_time = \"1h\"\nfuel = 1_000_000_000_000_000\n[grant.math]\nfunctions = [\"sqrt\"]\n"),
+	policy, err := policies.Parse("policy.toml", []byte("policy = 1\nname = \"python\"\n"+limits+"[grant.math]\nfunctions = [\"sqrt\"]\n"),
 		policies.Vocabulary{Families: registry.Vocabulary()})
 	if err != nil {
 		tb.Fatal(err)
@@ -91,44 +97,42 @@ func busySession(b *testing.B, h *host.Host) *host.Session {
 	return s
 }
 
-func BenchmarkPythonReset(b *testing.B) {
-	s := session(b, pythonHost(b, audit.Discard))
+// afterEach measures what f does after code has run, which is not measured.
+func afterEach(b *testing.B, s *host.Session, code string, f func() error) {
 	for b.Loop() {
 		b.StopTimer()
-		exec(b, s, "x = [1, 2, 3]")
+		exec(b, s, code)
 		b.StartTimer()
-		if err := s.Reset(b.Context()); err != nil {
+		if err := f(); err != nil {
 			b.Fatal(err)
 		}
 	}
+}
+
+// touch changes a little of what a busySession has.
+const touch = "d['0'].append(1)"
+
+func BenchmarkPythonReset(b *testing.B) {
+	s := session(b, pythonHost(b, audit.Discard))
+	afterEach(b, s, "x = [1, 2, 3]", func() error { return s.Reset(b.Context()) })
 }
 
 func BenchmarkPythonCheckpoint(b *testing.B) {
 	s := busySession(b, pythonHost(b, audit.Discard))
-	for b.Loop() {
-		b.StopTimer()
-		exec(b, s, "d['0'].append(1)")
-		b.StartTimer()
-		if err := s.Checkpoint(); err != nil {
-			b.Fatal(err)
-		}
-	}
+	afterEach(b, s, touch, s.Checkpoint)
 }
 
 func BenchmarkPythonFork(b *testing.B) {
 	s := busySession(b, pythonHost(b, audit.Discard))
-	for b.Loop() {
-		b.StopTimer()
-		exec(b, s, "d['0'].append(1)")
-		b.StartTimer()
+	afterEach(b, s, touch, func() error {
 		other, err := s.Fork(b.Context())
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
 		b.StopTimer()
-		other.Close()
-		b.StartTimer()
-	}
+		defer b.StartTimer()
+		return other.Close()
+	})
 }
 
 func BenchmarkPythonSaveAndRestore(b *testing.B) {
@@ -136,15 +140,10 @@ func BenchmarkPythonSaveAndRestore(b *testing.B) {
 	s := busySession(b, h)
 	var saved bytes.Buffer
 	b.Run("save", func(b *testing.B) {
-		for b.Loop() {
-			b.StopTimer()
-			exec(b, s, "d['0'].append(1)")
+		afterEach(b, s, touch, func() error {
 			saved.Reset()
-			b.StartTimer()
-			if err := s.Save(&saved); err != nil {
-				b.Fatal(err)
-			}
-		}
+			return s.Save(&saved)
+		})
 		b.ReportMetric(float64(saved.Len()), "bytes")
 	})
 	b.Run("restore", func(b *testing.B) {

@@ -21,16 +21,8 @@ var update = flag.Bool("update", false, "write what Parse returns into the corpu
 // NAME.toml and, in NAME.want, what Parse makes of it. Of a broken policy that
 // is every mistake; of a valid one it is its parsed form and its warnings.
 func TestCorpus(t *testing.T) {
-	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(archives) == 0 {
-		t.Fatalf("no corpus: %v", err)
-	}
 	broken := 0
-	for _, name := range archives {
-		archive, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, archive := range archives(t, "*.txtar") {
 		topic := strings.TrimSuffix(filepath.Base(name), ".txtar")
 		var updated []txtar.File
 		for i := 0; i < len(archive.Files); i++ {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,15 +18,7 @@ import (
 
 // TestFormat reads testdata/format/*.txtar: pairs of NAME.toml and, in NAME.want, its form.
 func TestFormat(t *testing.T) {
-	archives, err := filepath.Glob("testdata/format/*.txtar")
-	if err != nil || len(archives) == 0 {
-		t.Fatalf("no corpus: %v", err)
-	}
-	for _, name := range archives {
-		archive, err := txtar.ParseFile(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+	for name, archive := range archives(t, "format/*.txtar") {
 		for i := 0; i+1 < len(archive.Files); i += 2 {
 			src, want := archive.Files[i], &archive.Files[i+1]
 			t.Run(strings.TrimSuffix(src.Name, ".toml"), func(t *testing.T) {
@@ -107,22 +98,8 @@ func comments(_ *policies.Policy, src []byte) []string {
 
 // FuzzFormat checks Format on what is a policy and on what is none.
 func FuzzFormat(f *testing.F) {
-	for _, pattern := range []string{"testdata/*.txtar", "testdata/format/*.txtar"} {
-		archives, err := filepath.Glob(pattern)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, name := range archives {
-			archive, err := txtar.ParseFile(name)
-			if err != nil {
-				f.Fatal(err)
-			}
-			for _, file := range archive.Files {
-				if strings.HasSuffix(file.Name, ".toml") {
-					f.Add(file.Data)
-				}
-			}
-		}
+	for _, pattern := range []string{"*.txtar", "format/*.txtar"} {
+		policiesOf(f, pattern, func(_ string, src []byte) { f.Add(src) })
 	}
 	f.Fuzz(func(t *testing.T, src []byte) { checkFormat(t, src) })
 }

@@ -3,7 +3,6 @@ package policies_test
 import (
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +11,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -21,21 +19,7 @@ import (
 // go-toml's own decoder: what Parse accepts is valid TOML and says the same to
 // any other reader of the file.
 func FuzzParse(f *testing.F) {
-	archives, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(archives) == 0 {
-		f.Fatalf("no corpus: %v", err)
-	}
-	for _, name := range archives {
-		archive, err := txtar.ParseFile(name)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for _, file := range archive.Files {
-			if strings.HasSuffix(file.Name, ".toml") {
-				f.Add(file.Data)
-			}
-		}
-	}
+	policiesOf(f, "*.txtar", func(_ string, src []byte) { f.Add(src) })
 	src, err := os.ReadFile("../policy.toml")
 	if err != nil {
 		f.Fatal(err)

@@ -3,12 +3,9 @@ package policies_test
 import (
 	"bytes"
 	"encoding/json"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/pelletier/go-toml/v2"
-	"github.com/rogpeppe/go-internal/txtar"
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
 	"github.com/postern-sandbox/postern/policies"
@@ -49,21 +46,11 @@ func TestJSONSchema(t *testing.T) {
 		return schema.Validate(instance)
 	}
 
-	archives, err := filepath.Glob("testdata/valid.txtar")
-	if err != nil || len(archives) != 1 {
-		t.Fatalf("no corpus: %v", err)
-	}
-	archive, err := txtar.ParseFile(archives[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range archive.Files {
-		if strings.HasSuffix(file.Name, ".toml") {
-			if err := check(file.Data); err != nil {
-				t.Errorf("%s: %v", file.Name, err)
-			}
+	policiesOf(t, "valid.txtar", func(name string, src []byte) {
+		if err := check(src); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
-	}
+	})
 
 	const head = "policy = 1\nname = \"n\"\n"
 	for _, wrong := range []string{
