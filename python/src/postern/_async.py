@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from . import _requests as requests
+from ._base import Client
 from ._connection import Connection, Message, check
 from ._errors import PosternError, ServerGone
 from ._results import Result, ServerInfo, result_of, server_info
-from ._tools import Tool, Tools, describe_exception, tools_by_name
+from ._tools import Tool, describe_exception
 from ._values import decode, encode
 
 _SMALL = 32 << 10  # bytes that a pipe takes without waiting for its reader, most likely
 
 
-class AsyncPostern:
+class AsyncPostern(Client):
     """``Postern`` for asyncio. Tools may be coroutine functions; other functions run in threads.
 
     async with AsyncPostern(tools=[search]) as postern:
@@ -25,37 +25,7 @@ class AsyncPostern:
             result = await session.exec("search('wasm')")
     """
 
-    def __init__(
-        self,
-        policy: str | os.PathLike[str] | None = None,
-        *,
-        policy_text: str | None = None,
-        tools: Tools = (),
-        grant_tools: bool = True,
-        binary: str | os.PathLike[str] | None = None,
-        args: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        stderr: int | IO[Any] | None = None,
-    ) -> None:
-        self._tools = tools_by_name(tools)
-        self._initialize = requests.initialize(policy, policy_text, self._tools, grant_tools)
-        self._start: Callable[[], Connection] = lambda: Connection(binary, args, env, cwd, stderr)
-        self._connection: Connection | None = None
-        self._info: asyncio.Task[ServerInfo] | None = None
-        self._closed = False
-
-    def _connect(self) -> Connection:
-        if self._closed:
-            raise ServerGone("closed")
-        if self._connection is None:
-            self._connection = self._start()
-        return self._connection
-
-    @property
-    def pid(self) -> int:
-        """The server's process."""
-        return self._connect().pid
+    _info: asyncio.Task[ServerInfo] | None = None
 
     async def info(self) -> ServerInfo:
         """What holds in the sandbox. Raises ``PolicyError`` if the policy is invalid."""
@@ -82,7 +52,7 @@ class AsyncPostern:
 
     async def close(self) -> None:
         """Stops what runs and ends the server."""
-        connection, self._connection, self._closed = self._connection, None, True
+        connection = self._disconnect()
         if connection is not None:
             try:
                 connection.start("shutdown", {}, lambda message: None)

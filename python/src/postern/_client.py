@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from . import _requests as requests
-from ._connection import Connection, Message, check
+from ._base import Client
+from ._connection import Message, check
 from ._errors import PosternError, ServerGone
 from ._results import Result, ServerInfo, result_of, server_info
-from ._tools import Tool, Tools, describe_exception, tools_by_name
+from ._tools import Tool, Tools, describe_exception
 from ._values import decode, encode
 
 
-class Postern:
+class Postern(Client):
     """A running sandbox with one policy, for any number of sessions. It may be used by many threads; tools run in the thread whose code calls them.
 
     ``policy`` is a file, ``policy_text`` the policy itself; without either, the server's own holds. ``tools`` are functions that
@@ -27,45 +28,13 @@ class Postern:
     The server starts with the first use, and ends with ``close``, with the block of a ``with``, or with this process.
     """
 
-    def __init__(
-        self,
-        policy: str | os.PathLike[str] | None = None,
-        *,
-        policy_text: str | None = None,
-        tools: Tools = (),
-        grant_tools: bool = True,
-        binary: str | os.PathLike[str] | None = None,
-        args: Sequence[str] = (),
-        env: Mapping[str, str] | None = None,
-        cwd: str | os.PathLike[str] | None = None,
-        stderr: int | IO[Any] | None = None,
-    ) -> None:
-        self._configure(policy, policy_text, tools, grant_tools)
-        self._start: Callable[[], Connection] = lambda: Connection(binary, args, env, cwd, stderr)
-        self._lock = threading.RLock()
-        self._connection: Connection | None = None
-        self._info: ServerInfo | None = None
-        self._closed = False
+    _info: ServerInfo | None = None
 
     def _configure(self, policy: str | os.PathLike[str] | None, policy_text: str | None, tools: Tools, grant_tools: bool = True) -> None:
-        self._tools = tools_by_name(tools)
+        super()._configure(policy, policy_text, tools, grant_tools)
         for tool in self._tools.values():
             if tool.is_async:
                 raise TypeError(f"tool {tool.name!r} is a coroutine function: use AsyncPostern")
-        self._initialize = requests.initialize(policy, policy_text, self._tools, grant_tools)
-
-    def _connect(self) -> Connection:
-        with self._lock:
-            if self._closed:
-                raise ServerGone("closed")
-            if self._connection is None:
-                self._connection = self._start()
-            return self._connection
-
-    @property
-    def pid(self) -> int:
-        """The server's process."""
-        return self._connect().pid
 
     @property
     def info(self) -> ServerInfo:
@@ -90,8 +59,7 @@ class Postern:
 
     def close(self) -> None:
         """Stops what runs and ends the server. Closing again does nothing."""
-        with self._lock:
-            connection, self._connection, self._closed = self._connection, None, True
+        connection = self._disconnect()
         if connection is not None:
             try:
                 connection.start("shutdown", {}, lambda message: None)
