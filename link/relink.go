@@ -6,29 +6,48 @@ import (
 
 // relink replaces the imports of a base guest that checkBase has passed: its placeholder by the granted functions and a
 // dispatcher, its WASI functions that are not kept by stubs.
-//
-// The function index space becomes: kept imports, granted functions, the guest's own functions, generated functions.
-// Generated ones are in the order of the imports that they replace.
 func relink(m *wasm.Module, functions []string, kept map[string]bool) {
+	global := stubs{clock: addState(m, ClockGlobal, 0), entropy: addState(m, EntropyGlobal, 0)}
+	var firstGrant uint32
+	for _, i := range m.Imports {
+		if i.Module != placeholderModule && (i.Module != wasiModule || kept[i.Name]) {
+			firstGrant++
+		}
+	}
+	replaceImports(m, functions, func(i wasm.Import) (function, bool) {
+		switch {
+		case i.Module == placeholderModule:
+			return dispatcher(firstGrant, uint32(len(functions))), true
+		case i.Module == wasiModule && !kept[i.Name]:
+			return global.function(i.Name), true
+		}
+		return function{}, false
+	})
+}
+
+// replaceImports puts generated functions in the place of the imports for which there is one, all of which are functions, and adds imports of the granted functions.
+//
+// The function index space becomes: kept imports, granted functions, the module's own functions, generated functions.
+// Generated ones are in the order of the imports that they replace.
+func replaceImports(m *wasm.Module, granted []string, generate func(wasm.Import) (function, bool)) {
 	old := m.Imports
 	own := uint32(len(m.Functions))
-	global := stubs{clock: addState(m, ClockGlobal, 0), entropy: addState(m, EntropyGlobal, 0)}
 
 	var replaced []uint32
+	var bodies []function
 	newIndex := make([]uint32, m.FunctionCount())
-	m.Imports = make([]wasm.Import, 0, len(old)+len(functions))
+	m.Imports = make([]wasm.Import, 0, len(old)+len(granted))
 	for n, i := range old {
-		if i.Module == placeholderModule || i.Module == wasiModule && !kept[i.Name] {
-			replaced = append(replaced, uint32(n))
+		if body, ok := generate(i); ok {
+			replaced, bodies = append(replaced, uint32(n)), append(bodies, body)
 			continue
 		}
 		newIndex[n] = uint32(len(m.Imports))
 		m.Imports = append(m.Imports, i)
 	}
-	firstGrant := uint32(len(m.Imports))
-	if len(functions) > 0 {
+	if len(granted) > 0 {
 		grant := m.TypeIndex(wasm.FuncType{Params: string([]byte{wasm.I64}), Results: string([]byte{wasm.I64})})
-		for _, f := range functions {
+		for _, f := range granted {
 			m.Imports = append(m.Imports, wasm.Import{Module: UserModule, Name: f, Kind: wasm.KindFunction, Type: grant})
 		}
 	}
@@ -41,13 +60,8 @@ func relink(m *wasm.Module, functions []string, kept map[string]bool) {
 	}
 
 	renumber(m, newIndex)
-	for _, r := range replaced {
-		i := old[r]
-		body := dispatcher(firstGrant, uint32(len(functions)))
-		if i.Module == wasiModule {
-			body = global.function(i.Name)
-		}
-		m.Functions = append(m.Functions, wasm.Function{Type: i.Type, Locals: wasm.Locals(body.locals...), Code: body.code.End()})
+	for n, r := range replaced {
+		m.Functions = append(m.Functions, wasm.Function{Type: old[r].Type, Locals: wasm.Locals(bodies[n].locals...), Code: bodies[n].code.End()})
 	}
 }
 

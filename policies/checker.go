@@ -82,6 +82,14 @@ func (c *checker) text(f field) (string, bool) {
 	return f.value.text, true
 }
 
+// boolean returns true or false.
+func (c *checker) boolean(f field) bool {
+	if f.kind != booleanKind {
+		c.complain(f, f.mismatch(boolType, "write true or false"))
+	}
+	return f.value.text == "true"
+}
+
 // choice returns one of several strings.
 func (c *checker) choice(f field, valid ...string) string {
 	text, ok := c.text(f)

@@ -94,6 +94,12 @@ func form(p *policies.Policy) string {
 	for i := range p.Tools {
 		tool := &p.Tools[i]
 		fmt.Fprintf(&b, "tool.%s at %v: plugin=%q sha256=%.8s limits=%v%s\n", tool.Name, tool.Position, tool.Plugin, tool.SHA256, tool.Limits, termsForm(&tool.Terms))
+		if tool.Schema != "" || tool.Stateful || tool.Functions != nil {
+			fmt.Fprintf(&b, "  schema=%q functions=%q at %v stateful=%t\n", tool.Schema, tool.Functions, tool.Positions, tool.Stateful)
+		}
+		if tool.IsPython() {
+			fmt.Fprintf(&b, "  imports %s\n", strings.Join(tool.Python.Imports, " "))
+		}
 		for j := range tool.Grants {
 			b.WriteString("  " + grantForm(&tool.Grants[j]))
 		}

@@ -289,13 +289,18 @@ func (p *Policy) grant(family string) (*Grant, bool) {
 	i, ok := slices.BinarySearchFunc(p.Grants, family, func(g Grant, family string) int {
 		return strings.Compare(g.Family, family)
 	})
-	if !ok {
-		return nil, false
+	if ok {
+		return &p.Grants[i], true
 	}
-	return &p.Grants[i], true
+	for i := range p.open {
+		if p.open[i].Family == family {
+			return &p.open[i], true
+		}
+	}
+	return nil, false
 }
 
-// Grant returns the grant of a family, nil if there is none.
+// Grant returns the grant of a family, or that of the tool of this name; nil if there is none.
 func (p *Policy) Grant(family string) *Grant {
 	if p == nil {
 		return nil
@@ -319,6 +324,9 @@ func (p *Policy) deny(capability, family, function string) Decision {
 	}
 	described, known := p.vocab.Families[family]
 	switch {
+	case granted && g.open:
+		d.Reason = fmt.Sprintf("[%s] does not name %q", d.Rule, function)
+		d.Hint = fmt.Sprintf("add %q to functions of [%s] at %s", function, d.Rule, g.Position.line())
 	case p.vocab.Families != nil && !known:
 		d.Reason = fmt.Sprintf("there is no family %q", family)
 		d.Hint = suggest(family, p.vocab.familyNames(), "")

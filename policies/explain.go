@@ -77,7 +77,7 @@ func (p *Policy) Explain(now time.Time) *Explanation {
 	for i := range p.Tools {
 		t := &p.Tools[i]
 		tool := ExplainedGrant{Rule: "tool." + t.Name, Family: t.Name, Position: t.Position.String(), Functions: []ExplainedFunction{}, Terms: p.explainTerms("tool."+t.Name, &t.Terms, now)}
-		tool.Terms = append([]ExplainedTerm{{Key: "plugin", Text: "a function of the plugin " + quote(t.Plugin), Value: quote(t.Plugin), Position: t.Position.String()}}, tool.Terms...)
+		tool.Terms = append(p.explainPlugin(t), tool.Terms...)
 		e.Tools = append(e.Tools, tool)
 	}
 	for _, l := range limits {
@@ -87,6 +87,28 @@ func (p *Policy) Explain(now time.Time) *Explanation {
 	}
 	e.Summary = p.summary(now)
 	return e
+}
+
+// explainPlugin says what runs when a tool is called, and what it may do itself.
+func (p *Policy) explainPlugin(t *Tool) []ExplainedTerm {
+	at := t.Position.String()
+	terms := []ExplainedTerm{{Key: "plugin", Text: "the plugin " + quote(t.Plugin), Value: quote(t.Plugin), Position: at}}
+	if len(t.Functions) > 0 {
+		names := strings.Join(t.Functions, ", ")
+		terms = append(terms, ExplainedTerm{Key: "functions", Text: "only its functions " + names, Value: names, Position: t.Positions[0].String()})
+	}
+	if t.Stateful {
+		terms = append(terms, ExplainedTerm{Key: "stateful", Text: "it remembers from call to call within a session", Value: "true", Position: p.where("tool." + t.Name + ".stateful")})
+	}
+	if len(t.Grants) == 0 {
+		return append(terms, ExplainedTerm{Key: "grant", Text: "it can reach nothing itself", Position: at})
+	}
+	for i := range t.Grants {
+		g := &t.Grants[i]
+		names := g.Family + "." + strings.Join(g.Functions, ", "+g.Family+".")
+		terms = append(terms, ExplainedTerm{Key: "grant." + g.Family, Text: "it may itself call " + names, Value: names, Position: g.Position.String()})
+	}
+	return terms
 }
 
 // where is Where as a text, empty if the policy does not say the key.

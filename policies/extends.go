@@ -58,13 +58,15 @@ func (c *checker) base(p *Policy, line []string) *Policy {
 	p.Digest = digest(c.doc.src, []byte(base.Digest))
 	p.Limits, p.Python, p.Audit = base.Limits, base.Python, base.Audit
 	p.Python.Imports, p.Python.Packages = slices.Clone(base.Python.Imports), slices.Clone(base.Python.Packages)
-	p.Grants, p.Tools = base.Grants, base.Tools
+	p.Grants, p.Tools = base.Grants, slices.Clone(base.Tools)
+	for i := range p.Tools {
+		t := &p.Tools[i]
+		t.Plugin, t.Schema = fromBase(p.File, base, t.Plugin), fromBase(p.File, base, t.Schema)
+	}
 	if _, said := c.doc.root.table("audit").get("log"); !said {
 		p.Audit.Log = logFrom(p.File, base)
 	}
-	if key := base.Audit.Key; key != "" && !filepath.IsAbs(key) {
-		p.Audit.Key = relativeTo(p.File, filepath.Join(filepath.Dir(base.File), key))
-	}
+	p.Audit.Key = fromBase(p.File, base, base.Audit.Key)
 	c.positions = maps.Clone(base.positions)
 	return base
 }
@@ -72,14 +74,22 @@ func (c *checker) base(p *Policy, line []string) *Policy {
 // logFrom is the log of a policy's base as the policy would name it: relative to its own file.
 func logFrom(file string, base *Policy) string {
 	log := base.Audit.Log
-	if log == "" || log == LogNone || filepath.IsAbs(log) {
+	if log == LogNone {
 		return log
 	}
-	log = relativeTo(file, filepath.Join(filepath.Dir(base.File), log))
+	log = fromBase(file, base, log)
 	if log == LogNone {
 		return "./" + log
 	}
 	return log
+}
+
+// fromBase is a path of a policy's base as the policy itself would name it.
+func fromBase(file string, base *Policy, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return relativeTo(file, filepath.Join(filepath.Dir(base.File), path))
 }
 
 // relativeTo is a path as a policy would name it, where that can be said.

@@ -37,6 +37,7 @@ type Grant struct {
 
 	rule   string // "grant.math", made once so that Decide need not
 	decide func(ScopedCall) Verdict
+	open   bool // of a tool
 }
 
 // Rule returns the name by which decisions refer to the grant: "grant.math".
@@ -59,6 +60,9 @@ func (g *Grant) NeedsArguments() bool { return g.decide != nil || len(g.Conditio
 
 // function returns where a function is named.
 func (g *Grant) function(name string) (Position, bool) {
+	if g.open {
+		return g.openFunction(name)
+	}
 	i, ok := slices.BinarySearch(g.Functions, name)
 	if !ok {
 		return Position{}, false

@@ -23,6 +23,7 @@ func JSONSchema(vocab Vocabulary) ([]byte, error) {
 	properties["grant"] = grantsObject(vocab)
 	tool := keysObject(toolKeys.keys())
 	tool["properties"].(object)["limits"] = keysObject(toolLimitKeys.keys())
+	tool["properties"].(object)["python"] = keysObject(toolPythonKeys.keys())
 	tool["properties"].(object)["grant"] = grantsObject(vocab)
 	properties["tool"] = object{"type": "object", "additionalProperties": tool}
 	properties["policy"].(object)["enum"] = []int{version}
@@ -84,6 +85,8 @@ func (k Key) jsonSchema() object {
 	case k.Type == countType:
 		s["type"] = "integer"
 		k.bounds(s)
+	case k.Type == boolType:
+		s["type"] = "boolean"
 	case k.Type == sizeType:
 		s["type"], s["pattern"] = []string{"string", "integer"}, sizePattern
 	case k.Type == durationType:

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -97,12 +98,16 @@ func (e *excess) more(subject string, a, b int64, q quantity) {
 	}
 }
 
-func (e *excess) python() {
-	for _, module := range e.a.Python.Imports {
-		if !importable(module, e.b.Python.Imports) {
-			e.add(Difference{Subject: "python.imports", Text: quote(module) + " may be imported", Witness: "import " + module})
+func (e *excess) imports(subject string, a, b []string) {
+	for _, module := range a {
+		if !importable(module, b) {
+			e.add(Difference{Subject: subject, Text: quote(module) + " may be imported", Witness: "import " + module})
 		}
 	}
+}
+
+func (e *excess) python() {
+	e.imports("python.imports", e.a.Python.Imports, e.b.Python.Imports)
 	for _, pack := range e.a.Python.Packages {
 		same := slices.ContainsFunc(e.b.Python.Packages, func(other Package) bool {
 			return other.Name == pack.Name && other.Version == pack.Version
@@ -283,12 +288,42 @@ func (e *excess) tools() {
 		if ours.SHA256 != theirs.SHA256 {
 			e.add(Difference{Subject: rule + ".sha256", Text: "another plugin", Undecided: true})
 		}
+		if ours.Schema != "" && relativePath(e.a, ours.Schema) != relativePath(e.b, theirs.Schema) {
+			e.add(Difference{Subject: rule + ".schema", Text: "another description of the plugin", Undecided: true})
+		}
+		if ours.Stateful && !theirs.Stateful {
+			e.add(Difference{Subject: rule + ".stateful", Text: "the plugin may remember from call to call"})
+		}
+		e.toolFunctions(rule, ours, theirs)
+		e.imports(rule+".python.imports", ours.Python.Imports, theirs.Python.Imports)
 		for _, l := range toolLimits {
 			e.more(rule+".limits."+l.name, *l.field(&ours.Limits), *l.field(&theirs.Limits), l.quantity)
 		}
 		e.terms(rule, &ours.Terms, &theirs.Terms)
 		e.grants(rule+".", ours.Grants, theirs.Grants)
 	}
+}
+
+func (e *excess) toolFunctions(rule string, a, b *Tool) {
+	switch {
+	case len(b.Functions) == 0:
+	case len(a.Functions) == 0:
+		e.add(Difference{Subject: rule, Text: "all functions of the plugin instead of " + strings.Join(b.Functions, ", "), Position: a.Position})
+	default:
+		for i, name := range a.Functions {
+			if !slices.Contains(b.Functions, name) {
+				e.add(Difference{Subject: rule + ".functions", Text: quote(name) + " may be called", Witness: a.Name + "." + name, Position: a.Positions[i]})
+			}
+		}
+	}
+}
+
+// relativePath is a path that a policy names, seen from where its program runs.
+func relativePath(p *Policy, path string) string {
+	if filepath.IsAbs(path) || path == "" {
+		return path
+	}
+	return filepath.Join(filepath.Dir(p.File), path)
 }
 
 // scope compares the family's own keys.

@@ -64,6 +64,11 @@ func TestDiff(t *testing.T) {
 			"tool.t.limits.fuel: 20_000 instead of 10_000 (new:6:15)", ""},
 		"another plugin": {head + tool, head + strings.Replace(tool, "e3b0", "e3b1", 1),
 			"? tool.t.sha256: another plugin (new:5:10)", "? tool.t.sha256: another plugin (old:5:10)"},
+		"a tool's functions":   {head + tool + "functions = [\"a\"]\n", head + tool + "functions = [\"a\", \"b\"]\n", `tool.t.functions: "b" may be called (new:6:19)`, ""},
+		"all of a tool":        {head + tool + "functions = [\"a\"]\n", head + tool, "tool.t: all functions of the plugin instead of a (new:3:1)", ""},
+		"a tool with a memory": {head + tool, head + tool + "stateful = true\n", "tool.t.stateful: the plugin may remember from call to call (new:6:12)", ""},
+		"another schema": {head + tool + "schema = \"a.yaml\"\n", head + tool + "schema = \"b.yaml\"\n",
+			"? tool.t.schema: another description of the plugin (new:6:10)", "? tool.t.schema: another description of the plugin (old:6:10)"},
 		"a tool's grant": {head + tool, head + tool + "grant.math.functions = [\"sqrt\"]\n", "tool.t.math.sqrt: may be called (new:6:25)", ""},
 	} {
 		older, newer := parseAs(t, "old", test.old), parseAs(t, "new", test.new)

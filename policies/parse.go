@@ -41,8 +41,11 @@ func parse(filename string, src []byte, vocab Vocabulary, line []string) (*Polic
 		rootKeys.read(c, "", c.doc.root, p)
 		c.drop(p)
 		c.compileConditions(p)
+		p.openGrants()
+		c.checkOpenNames(p)
 	}
 	p.positions = c.positions
+	p.toolPolicies()
 	if len(c.errs) == 0 {
 		c.checkNarrower(p)
 	}

@@ -36,6 +36,7 @@ type Policy struct {
 	// meant, in the order of their positions.
 	Warnings Errors
 
+	open      []Grant             // of tools; sorted by family
 	vocab     Vocabulary          // for the reasons of denials
 	positions map[string]Position // of the value of each key that was read
 	expiries  []expiry

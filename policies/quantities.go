@@ -27,6 +27,7 @@ type complaint struct {
 
 const (
 	countType    = "an integer"
+	boolType     = "a boolean"
 	sizeType     = `a size such as "64KiB"`
 	durationType = `a duration such as "10s"`
 )

@@ -105,10 +105,7 @@ func (k *ScopeKey) read(c *checker, f field, into *ScopeValue) bool {
 	}
 	switch k.Type {
 	case ScopeBool:
-		if f.kind != booleanKind {
-			c.complain(f, f.mismatch("a boolean", "write true or false"))
-		}
-		into.Bool = f.value.text == "true"
+		into.Bool = c.boolean(f)
 	case ScopeString:
 		if text, ok := c.text(f); ok && k.checkText(c, f, f.value) {
 			into.Text = k.resolve(c, text)

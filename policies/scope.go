@@ -28,7 +28,7 @@ const (
 func (t ScopeType) String() string {
 	return [...]string{
 		"a string", "an array of strings", "an array of path patterns", "an array of URL patterns",
-		sizeType, durationType, countType, "a boolean", "a table of strings", "one of several strings",
+		sizeType, durationType, countType, boolType, "a table of strings", "one of several strings",
 	}[t]
 }
 

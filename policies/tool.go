@@ -7,25 +7,48 @@ import (
 	"time"
 )
 
-// A Tool is one [tool.NAME] table: a function of a plugin, a WebAssembly module
-// of its own, that the agent may call.
+// A Tool is one [tool.NAME] table: a plugin, a WebAssembly module of its own or
+// a file of Python, whose functions the agent may call.
 type Tool struct {
 	Name     string
 	Position Position
 
 	// Plugin is the path of the module, as written: relative to the folder of
-	// the policy file.
+	// the policy file. If it ends in ".py", the plugin is written in Python.
 	Plugin string
 
 	// SHA256 is the digest that the module must have, 64 hexadecimal digits.
 	SHA256 string
+
+	// Schema is the path of the description of the plugin's functions, as
+	// Plugin is. Empty means the one that is in the module.
+	Schema string
+
+	// Functions are those that may be called, sorted, each once. Empty means
+	// all that the plugin has. Positions[i] is where Functions[i] is named.
+	Functions []string
+	Positions []Position
+
+	// Stateful says that all calls of a session go to one instance of the
+	// plugin. Otherwise each call has its own.
+	Stateful bool
+
+	// Python is what a plugin in Python may import. It is the default for any other.
+	Python Python
 
 	Limits ToolLimits
 	Terms
 
 	// Grants are what the plugin itself may call, sorted by family.
 	Grants []Grant
+
+	policy *Policy
 }
+
+// IsPython reports whether the plugin is written in Python, and runs in the guest of the policy.
+func (t *Tool) IsPython() bool { return isPython(t.Plugin) }
+
+func isPython(plugin string) bool { return strings.HasSuffix(plugin, ".py") }
 
 // ToolLimits is a [tool.NAME.limits] table: what one call of the tool may use.
 type ToolLimits struct {
@@ -75,7 +98,7 @@ var toolKeys = slices.Concat(section[Tool]{
 	{
 		Key: Key{
 			Path: "plugin", Type: "a string",
-			Doc:     "The WebAssembly module, relative to the policy file.",
+			Doc:     "The plugin, relative to the policy file: a WebAssembly module, or a file of Python whose name ends in .py.",
 			Example: `"plugins/wordcount.wasm"`,
 		},
 		required: `write for example plugin = "plugins/wordcount.wasm"`,
@@ -90,6 +113,31 @@ var toolKeys = slices.Concat(section[Tool]{
 		required: "write the module's digest, which sha256sum prints",
 		read:     readSHA256,
 	},
+	{
+		Key: Key{
+			Path: "schema", Type: "a string", Default: "the description in the module",
+			Doc:     "The file that describes the plugin's functions, relative to the policy file; see plugins.md.",
+			Example: `"plugins/wordcount.yaml"`,
+		},
+		read: func(c *checker, f field, into *Tool) { readPath(c, f, &into.Schema, `"plugins/wordcount.yaml"`) },
+	},
+	{
+		Key: Key{
+			Path: "functions", Type: "an array of strings", Default: "all that the plugin describes",
+			Doc:     "The functions of the plugin that may be called.",
+			Example: `["count"]`,
+		},
+		read: readToolFunctions,
+	},
+	{
+		Key: Key{
+			Path: "stateful", Type: boolType, Default: "false",
+			Doc:     "Whether all calls of a session go to one instance of the plugin, which then remembers. Otherwise each call has a fresh one.",
+			Example: "true",
+		},
+		read: func(c *checker, f field, into *Tool) { into.Stateful = c.boolean(f) },
+	},
+	subsection("python", toolPythonKeys, func(t *Tool) *Python { return &t.Python }),
 	subsection("limits", toolLimitKeys, func(t *Tool) *ToolLimits { return &t.Limits }),
 	{Key: Key{Path: "grant"}, read: readToolGrants},
 }, lift(termKeys, func(t *Tool) *Terms { return &t.Terms }))
@@ -115,7 +163,7 @@ func readTools(c *checker, f field, into *Policy) {
 		if !c.isTable(table) {
 			continue
 		}
-		tool, keys := Tool{Name: e.name, Limits: defaultToolLimits()}, toolKeys
+		tool, keys := Tool{Name: e.name, Limits: defaultToolLimits(), Python: Python{Imports: c.vocab.defaultImports()}}, toolKeys
 		if i := slices.IndexFunc(base, func(t Tool) bool { return t.Name == e.name }); i >= 0 {
 			tool, keys = base[i], keys.optional()
 			tool.Grants = slices.Clone(tool.Grants)
@@ -126,24 +174,66 @@ func readTools(c *checker, f field, into *Policy) {
 		tool.Position = c.doc.position(e.value.at)
 		c.note(table.path, e.value.at)
 		keys.read(c, table.path+".", e.value.table, &tool)
+		c.checkToolKind(table, &tool)
 		into.Tools = append(into.Tools, tool)
 	}
 	slices.SortFunc(into.Tools, func(a, b Tool) int { return strings.Compare(a.Name, b.Name) })
 }
 
+// toolPythonKeys are what [tool.NAME.python] has of [python].
+var toolPythonKeys = section[Python]{pythonKeys[slices.IndexFunc(pythonKeys, func(k key[Python]) bool { return k.Path == "imports" })]}
+
 func readPlugin(c *checker, f field, into *Tool) {
+	readPath(c, f, &into.Plugin, `"plugins/wordcount.wasm"`)
+}
+
+func readPath(c *checker, f field, into *string, example string) {
 	text, ok := c.text(f)
 	wrong := strings.IndexFunc(text, unprintable)
 	switch {
 	case !ok:
 	case text == "":
-		c.complain(f, &complaint{f.value.at, "must not be empty", `write for example "plugins/wordcount.wasm"`})
+		c.complain(f, &complaint{f.value.at, "must not be empty", "write for example " + example})
 	case len(text) > maxLog:
 		c.complain(f, &complaint{f.value.at, "must not be longer than 1024 bytes", ""})
 	case wrong >= 0:
 		c.complain(f, &complaint{f.value.within(wrong), "a path cannot have " + character(text, wrong), ""})
 	default:
-		into.Plugin = text
+		*into = text
+	}
+}
+
+// readToolFunctions reads names that only the plugin can confirm.
+func readToolFunctions(c *checker, f field, into *Tool) {
+	items, ok := c.list(f)
+	if ok && len(f.items) == 0 {
+		c.complain(f, &complaint{f.value.at, "must not be empty", "name at least one function, or leave it out for all that the plugin has"})
+	}
+	items = slices.DeleteFunc(items, func(item *value) bool {
+		wrong := !functionName.matches(item.text)
+		if wrong {
+			c.complain(f, &complaint{item.at, quote(item.text) + " is not a function's name", "a function is written in lower-case letters, digits and '_', a letter first"})
+		}
+		return wrong
+	})
+	slices.SortFunc(items, func(a, b *value) int { return strings.Compare(a.text, b.text) })
+	into.Functions, into.Positions = nil, nil
+	for _, item := range items {
+		into.Functions = append(into.Functions, item.text)
+		into.Positions = append(into.Positions, c.doc.position(item.at))
+	}
+}
+
+// checkToolKind reports what makes no sense for a plugin in Python, or only for one.
+func (c *checker) checkToolKind(f field, t *Tool) {
+	forPython, forModule := f.table.table("python").entries, []string{"schema"}
+	if python, said := f.table.get("python"); said && len(forPython) > 0 && !t.IsPython() {
+		c.report(python.at, "python is for plugins in Python, and "+quote(t.Plugin)+" is none", "")
+	}
+	for _, name := range forModule {
+		if e, said := f.table.get(name); said && t.IsPython() {
+			c.report(e.at, name+" is for WebAssembly modules: a plugin in Python describes itself", "remove it")
+		}
 	}
 }
 

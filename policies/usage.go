@@ -27,11 +27,29 @@ type Usage struct {
 	// Answers are those that hold for the rest of the session, by capability:
 	// "http.get". True is yes.
 	Answers map[string]bool `json:"answers,omitempty"`
+
+	// Tools is what tools have used of their own grants, by their names.
+	Tools map[string]*Usage `json:"tools,omitempty"`
 }
 
 // Clone returns a copy that shares nothing with the original.
 func (u Usage) Clone() Usage {
-	return Usage{Calls: maps.Clone(u.Calls), Spent: maps.Clone(u.Spent), Answers: maps.Clone(u.Answers)}
+	c := Usage{Calls: maps.Clone(u.Calls), Spent: maps.Clone(u.Spent), Answers: maps.Clone(u.Answers)}
+	for name, tool := range u.Tools {
+		*c.Tool(name) = tool.Clone()
+	}
+	return c
+}
+
+// Tool returns what a tool has used of its own grants.
+func (u *Usage) Tool(name string) *Usage {
+	if u.Tools == nil {
+		u.Tools = map[string]*Usage{}
+	}
+	if u.Tools[name] == nil {
+		u.Tools[name] = new(Usage)
+	}
+	return u.Tools[name]
 }
 
 // maxKeptCalls is the largest count that is read. No session gets there, and one that began near the end of int64 would go on
@@ -58,8 +76,13 @@ func (u *Usage) UnmarshalJSON(data []byte) error {
 			return fmt.Errorf("policies: usage: %d of %q", n, quota)
 		}
 	}
-	if len(read.Calls) > maxValues || len(read.Spent) > maxValues || len(read.Answers) > maxValues {
+	if len(read.Calls) > maxValues || len(read.Spent) > maxValues || len(read.Answers) > maxValues || len(read.Tools) > maxValues {
 		return errors.New("policies: usage: too large")
+	}
+	for name, tool := range read.Tools {
+		if tool == nil || tool.Tools != nil {
+			return fmt.Errorf("policies: usage: tool %q: not what a tool can have used", name)
+		}
 	}
 	*u = Usage(read)
 	return nil

@@ -77,10 +77,44 @@ func TestUsageIsKept(t *testing.T) {
 		t.Errorf("the copy: %+v", d)
 	}
 
-	for _, wrong := range []string{`{"calls":{"math":-1}}`, `{"calls":{"math":9223372036854775807}}`, `{"calls":{"math":1.5}}`, `{"quota":{}}`, `[]`, `{"answers":{"a":1}}`} {
+	for _, wrong := range []string{`{"calls":{"math":-1}}`, `{"calls":{"math":9223372036854775807}}`, `{"calls":{"math":1.5}}`, `{"quota":{}}`, `[]`, `{"answers":{"a":1}}`,
+		`{"tools":{"t":null}}`, `{"tools":{"t":{"calls":{"math":-1}}}}`, `{"tools":{"t":{"tools":{"u":{}}}}}`} {
 		if err := json.Unmarshal([]byte(wrong), new(policies.Usage)); err == nil {
 			t.Errorf("accepted: %s", wrong)
 		}
+	}
+}
+
+// What a tool uses of its own grants is counted apart from what the code uses.
+func TestToolUsage(t *testing.T) {
+	p := parse(t, "policy = 1\nname = \"n\"\ngrant.math = { functions = [\"sqrt\"], calls = 1 }\n"+tool+"functions = [\"count\"]\ncalls = 1\ngrant.math = { functions = [\"sqrt\"], calls = 1 }\n")
+	own := p.Tool("t").Policy()
+	var usage policies.Usage
+	for _, step := range []struct {
+		policy     *policies.Policy
+		capability string
+		usage      *policies.Usage
+		allow      bool
+		rule       string
+	}{
+		{p, "math.sqrt", &usage, true, "grant.math"},
+		{p, "math.sqrt", &usage, false, "grant.math"},
+		{own, "math.sqrt", usage.Tool("t"), true, "tool.t.grant.math"},
+		{own, "math.sqrt", usage.Tool("t"), false, "tool.t.grant.math"},
+		{own, "math.log", usage.Tool("t"), false, "tool.t.grant.math"},
+		{own, "t.count", usage.Tool("t"), false, ""},
+		{p, "t.other", &usage, false, "tool.t"},
+		{p, "t.count", &usage, true, "tool.t"},
+		{p, "t.count", &usage, false, "tool.t"},
+	} {
+		if d := step.policy.Decide(&policies.Call{Capability: step.capability, Usage: step.usage}); d.Allow != step.allow || d.Rule != step.rule {
+			t.Errorf("%s under %s: %+v", step.capability, step.policy.Name, d)
+		}
+	}
+	copied := usage.Clone()
+	copied.Tool("t").Calls["math"] = 0
+	if usage.Tool("t").Calls["math"] != 1 {
+		t.Error("a copy shares what a tool has used")
 	}
 }
 
