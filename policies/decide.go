@@ -106,6 +106,9 @@ func (p *Policy) Decide(call *Call) Decision {
 		return p.deny(call.Capability, family, function)
 	}
 	d := Decision{Allow: true, Rule: g.Rule(), By: "functions", Position: at, Reason: "the grant names the function"}
+	if g.names != nil && !slices.Contains(g.Functions, function) {
+		d.Reason = "a pattern of the grant names the function"
+	}
 	if !g.Expires.IsZero() && !p.inTime(g, call, &d) {
 		return d
 	}
@@ -300,7 +303,7 @@ func (p *Policy) grant(family string) (*Grant, bool) {
 	return nil, false
 }
 
-// Grant returns the grant of a family, or that of the tool of this name; nil if there is none.
+// Grant returns the grant of a family, or that of the tool or MCP server of this name; nil if there is none.
 func (p *Policy) Grant(family string) *Grant {
 	if p == nil {
 		return nil

@@ -26,6 +26,7 @@ func JSONSchema(vocab Vocabulary) ([]byte, error) {
 	tool["properties"].(object)["python"] = keysObject(toolPythonKeys.keys())
 	tool["properties"].(object)["grant"] = grantsObject(vocab)
 	properties["tool"] = object{"type": "object", "additionalProperties": tool}
+	properties["mcp"] = object{"type": "object", "additionalProperties": keysObject(serverKeys.keys())}
 	properties["policy"].(object)["enum"] = []int{version}
 	root["required"] = []string{"policy", "name"}
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
