@@ -5,6 +5,7 @@ import "context"
 // An execution is one call into the guest, from exec_started to exec_ended. Host functions find it in their context.
 type execution struct {
 	session  *Session
+	instance *instance // that runs
 	journal  journal
 	calls    int64 // host calls, refused ones too
 	deadline *deadline

@@ -112,22 +112,18 @@ type Host struct {
 	ownsAudit bool
 	versions  audit.Versions
 
-	files         fs.FS
 	configuration []byte
 	cache         *cache // nil: none
-	compiled      *compiled
-	image         *image // what each session begins with
+	program       *program
 	codec         func() (*codec, error)
 
 	closing context.Context // done when Close begins
 	stop    context.CancelFunc
 
-	mu         sync.Mutex
-	closed     bool
-	sessions   map[*Session]struct{}
-	spare      []*instance // clean ones
-	spareLimit int
-	running    sync.WaitGroup // of calls into sessions
+	mu       sync.Mutex
+	closed   bool
+	sessions map[*Session]struct{}
+	running  sync.WaitGroup // of calls into sessions
 }
 
 // New links, checks and compiles the guest for a policy: seconds the first time, a tenth of one when the compiled code
@@ -138,6 +134,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		policy:   config.Policy,
 		logger:   config.Logger,
 		sessions: make(map[*Session]struct{}),
+		program:  &program{spareLimit: config.spareInstances()},
 	}
 	if h.policy == nil {
 		h.policy = new(policies.Policy)
@@ -148,7 +145,6 @@ func New(ctx context.Context, config Config) (*Host, error) {
 	if h.config.Guest.Wasm == nil && h.config.Guest.Files == nil {
 		h.config.Guest = Guest{Wasm: guest.Wasm, Digest: guest.Digest(), Files: guest.Files, Modules: guest.Modules}
 	}
-	h.spareLimit = h.config.spareInstances()
 	h.limits = h.policy.Limits.WithDefaults()
 	h.bounds = boundsOf(h.limits)
 	h.codec = sync.OnceValues(h.newCodec)
@@ -192,7 +188,7 @@ func (h *Host) prepare(ctx context.Context) error {
 	}
 	symbols := Symbols(h.policy)
 	module, image := h.fromCache(symbols)
-	h.image = image
+	h.program.image = image
 	if module == nil {
 		if module, err = h.linkModule(symbols); err != nil {
 			return err
@@ -200,11 +196,11 @@ func (h *Host) prepare(ctx context.Context) error {
 	}
 	h.linkedDigest = module.linked
 	h.progress("compile")
-	if h.compiled, err = h.compile(ctx, module); err != nil {
+	if h.program.compiled, err = h.compile(ctx, module); err != nil {
 		return err
 	}
-	if h.image == nil {
-		if h.image, err = h.makeImage(ctx, module, symbols); err != nil {
+	if h.program.image == nil {
+		if h.program.image, err = h.makeImage(ctx, module, symbols); err != nil {
 			return err
 		}
 	}
@@ -221,16 +217,10 @@ func (h *Host) prepare(ctx context.Context) error {
 
 // release frees what prepare has opened.
 func (h *Host) release() error {
-	var errs []error
-	if h.compiled != nil {
-		errs = append(errs, h.compiled.close(context.Background()))
-	}
+	errs := []error{h.program.close()}
 	if h.cache != nil {
 		// The machine code belongs to the cache: not before the runtime is gone.
 		errs = append(errs, h.cache.code.Close(context.Background()))
-	}
-	if h.image != nil {
-		errs = append(errs, h.image.close())
 	}
 	if h.ownsAudit {
 		errs = append(errs, h.audit.Close())
@@ -261,9 +251,7 @@ func (h *Host) Close() error {
 	for s := range h.sessions {
 		errs = append(errs, s.end())
 	}
-	for _, in := range h.spare {
-		errs = append(errs, in.close(context.Background()))
-	}
+	errs = append(errs, h.program.closeSpare())
 	return errors.Join(append(errs, h.release())...)
 }
 

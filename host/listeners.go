@@ -60,7 +60,7 @@ type entryHook struct{}
 
 func (entryHook) Before(ctx context.Context, mod api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
 	if x := executionOf(ctx); x != nil {
-		if err := x.session.instance.entered(ctx, mod); err != nil {
+		if err := x.instance.entered(ctx, mod); err != nil {
 			panic(err) // to wazero, a trap
 		}
 	}
@@ -74,7 +74,7 @@ type refuelHook struct{}
 
 func (refuelHook) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
 	if x := executionOf(ctx); x != nil {
-		x.session.instance.meter.refuel()
+		x.instance.meter.refuel()
 	}
 }
 
@@ -94,7 +94,7 @@ func (deadlineHook) Abort(context.Context, api.Module, api.FunctionDefinition, e
 
 // keepDeadline panics, which is a trap to the guest, when the time of the call that runs is over.
 func keepDeadline(ctx context.Context) {
-	if x := executionOf(ctx); x != nil && !x.serving && x.session.instance.meter != nil && x.session.instance.meter.expired() {
+	if x := executionOf(ctx); x != nil && !x.serving && x.instance.meter != nil && x.instance.meter.expired() {
 		panic(errStopped)
 	}
 }

@@ -72,7 +72,7 @@ func (h *Host) openSession(ctx context.Context, d *delta, from origin) (*Session
 	if err != nil {
 		return nil, err
 	}
-	if s.instance, err = h.newInstance(ctx, d); err != nil {
+	if s.instance, err = h.program.newInstance(ctx, d); err != nil {
 		return nil, errors.Join(err, s.end())
 	}
 	h.enlist(s)
@@ -164,7 +164,7 @@ func (s *Session) end() error {
 	s.host.dismiss(s)
 	err := s.journal.write(audit.SessionClosed, func(r *audit.Record) { r.Lost = s.lost.Load() })
 	if s.instance != nil {
-		err = errors.Join(err, s.host.retire(s.instance))
+		err = errors.Join(err, s.host.program.retire(s.instance))
 		s.instance = nil
 	}
 	return err
@@ -189,7 +189,7 @@ func (s *Session) enter(ctx context.Context, entry string, request []byte) (*Res
 		return nil, err
 	}
 	s.number++
-	x := &execution{session: s, journal: s.journal}
+	x := &execution{session: s, instance: s.instance, journal: s.journal}
 	x.journal.common.Exec, x.journal.room = s.number, contentRoom
 	err = x.journal.write(audit.ExecStarted, func(r *audit.Record) {
 		r.Entry = entry
@@ -227,7 +227,7 @@ func (s *Session) fall() bool {
 // revive gives the session an instance after a fall.
 func (s *Session) revive(ctx context.Context) (err error) {
 	if s.instance == nil {
-		s.instance, err = s.host.newInstance(ctx, s.kept)
+		s.instance, err = s.host.program.newInstance(ctx, s.kept)
 	}
 	return err
 }
