@@ -55,6 +55,9 @@ var (
 var keywords = strings.Fields(`False None True and as assert async await break class continue def del elif else except
 	finally for from global if import in is lambda nonlocal not or pass raise return try while with yield`)
 
+// IsKeyword reports whether a name is one of Python's keywords, which can name neither a function nor a parameter.
+func IsKeyword(name string) bool { return slices.Contains(keywords, name) }
+
 // NewRegistry makes a registry and checks what it is made of: names, signatures, duplicates, constants, scope keys, the types and tags of Func.
 // The error joins all mistakes found.
 func NewRegistry(families ...Family) (*Registry, error) {
