@@ -14,7 +14,7 @@ import (
 
 // Family is a group of capabilities that Python sees as one module.
 type Family struct {
-	// Name matches [a-z][a-z0-9]*.
+	// Name matches [a-z][a-z0-9_]*. That of a family which policies grant as [grant.NAME] has no underscore.
 	Name string
 	// Doc is one line.
 	Doc string
@@ -46,7 +46,7 @@ type Registry struct {
 type checked interface{ check(Family) []error }
 
 var (
-	familyName   = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
+	familyName   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	functionName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	identifier   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
@@ -205,7 +205,7 @@ func (f Family) check() (mistakes []error) {
 		mistakes = append(mistakes, fmt.Errorf("capabilities: family %q: "+format, append([]any{f.Name}, args...)...))
 	}
 	if !familyName.MatchString(f.Name) || slices.Contains(keywords, f.Name) {
-		mistake("the name does not match [a-z][a-z0-9]* or is a Python keyword")
+		mistake("the name does not match [a-z][a-z0-9_]* or is a Python keyword")
 	}
 	for _, err := range policies.CheckScopes(f.Scopes) {
 		mistake("%w", err)

@@ -13,6 +13,8 @@ type execution struct {
 
 	unfetched []byte // an answer that there was no room for in the exchange
 
+	caller *execution // whose call of a tool this is; nil for the code of a session
+
 	starting bool // the guest starts: no session is there, and no host function may be called
 	serving  bool // a host function runs: what is asked of the kernel is asked by the host
 }

@@ -27,6 +27,10 @@ type Config struct {
 	// Guest is the interpreter. The zero Guest is the CPython of package guest.
 	Guest Guest
 
+	// Plugins reads the file of a plugin that the policy names, or of its description: path is that of the policy's folder joined with what the policy
+	// says. Nil reads it from the disk. New alone calls it.
+	Plugins func(path string) ([]byte, error)
+
 	// Packages is the lock of the packages that the policy names, and its folder has their wheels. Empty means
 	// packages/packages.lock beside the policy's file.
 	Packages string
@@ -100,7 +104,10 @@ type Host struct {
 	policy    *policies.Policy
 	limits    policies.Limits
 	bounds    bounds
-	functions []*granted // in the order of their indices
+	registry  *capabilities.Registry // of the capabilities that were given, and of the policy's tools
+	functions []*granted             // in the order of their indices
+	tools     []*tool
+	tool      *tool // the one that this host runs, if it is the host of one
 	rates     policies.Rates
 	logger    hclog.Logger
 
@@ -159,14 +166,22 @@ func New(ctx context.Context, config Config) (*Host, error) {
 
 // prepare does what New does. What it has opened when it fails, the caller releases.
 func (h *Host) prepare(ctx context.Context) error {
-	if err := unsupported(h.policy); err != nil {
-		return err
-	}
 	var err error
-	if h.functions, err = grantedFunctions(h.policy, h.config.Capabilities); err != nil {
+	if h.config.Cache != NoCache && h.cache == nil {
+		if h.cache, err = openCache(h.config.Cache); err != nil {
+			h.logger.Warn("working without a cache", "error", err)
+		}
+	}
+	if err := h.openTools(ctx); err != nil {
 		return err
 	}
-	if err := redactions(h.policy, h.config.Capabilities, h.functions); err != nil {
+	if h.registry, err = h.withTools(); err != nil {
+		return err
+	}
+	if h.functions, err = grantedFunctions(h.policy, h.registry); err != nil {
+		return err
+	}
+	if err := redactions(h.policy, h.registry, h.functions); err != nil {
 		return err
 	}
 	if err := h.loadPackages(); err != nil {
@@ -181,12 +196,7 @@ func (h *Host) prepare(ctx context.Context) error {
 	if err := h.openFiles(); err != nil {
 		return err
 	}
-	if h.config.Cache != NoCache {
-		if h.cache, err = openCache(h.config.Cache); err != nil {
-			h.logger.Warn("working without a cache", "error", err)
-		}
-	}
-	symbols := Symbols(h.policy)
+	symbols := h.symbols()
 	module, image := h.fromCache(symbols)
 	h.program.image = image
 	if module == nil {
@@ -218,6 +228,9 @@ func (h *Host) prepare(ctx context.Context) error {
 // release frees what prepare has opened.
 func (h *Host) release() error {
 	errs := []error{h.program.close()}
+	for _, t := range h.tools {
+		errs = append(errs, t.close())
+	}
 	if h.cache != nil {
 		// The machine code belongs to the cache: not before the runtime is gone.
 		errs = append(errs, h.cache.code.Close(context.Background()))

@@ -47,7 +47,7 @@ func LoadPackages(policy *policies.Policy, lock string, registry *capabilities.R
 }
 
 func (h *Host) loadPackages() error {
-	set, err := LoadPackages(h.policy, h.config.Packages, h.config.Capabilities)
+	set, err := LoadPackages(h.policy, h.config.Packages, h.registry)
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
 	}

@@ -32,6 +32,8 @@ type program struct {
 	image *image
 	files fs.FS
 
+	memoryLimit uint64 // bytes of each memory, if that is fewer than the module could take; 0: no such limit
+
 	mu         sync.Mutex
 	spare      []*instance // clean ones
 	spareLimit int
@@ -45,7 +47,7 @@ func (p *program) newInstance(ctx context.Context, d *delta) (*instance, error) 
 		}
 		in.close(context.WithoutCancel(ctx))
 	}
-	return p.instantiate(ctx, p.files, &guestMemory{image: p.image, begin: d})
+	return p.instantiate(ctx, p.files, &guestMemory{image: p.image, begin: d, limit: p.memoryLimit})
 }
 
 func (p *program) takeSpare() *instance {
@@ -135,6 +137,8 @@ func (in *instance) restart(d *delta) bool {
 		d.write(in.memory.bytes())
 	}
 	in.begin = d
+	in.memory.refused = false
+	clear(in.plugin.Var)
 	in.stdio.take()
 	if in.module != nil {
 		in.setGlobals()

@@ -28,6 +28,8 @@ type Session struct {
 	number   int            // of execs
 	usage    policies.Usage // of the policy's quotas; like number, for whoever is busy
 
+	plugins map[*tool]*instance // those that remember for the session
+
 	kept    *delta // the last state that was kept; nil: that of a new session
 	current bool   // kept is what the session is: nothing has run since
 
@@ -163,6 +165,7 @@ func (s *Session) end() error {
 	s.closed = true
 	s.host.dismiss(s)
 	err := s.journal.write(audit.SessionClosed, func(r *audit.Record) { r.Lost = s.lost.Load() })
+	err = errors.Join(err, s.dropPlugins())
 	if s.instance != nil {
 		err = errors.Join(err, s.host.program.retire(s.instance))
 		s.instance = nil
