@@ -33,12 +33,15 @@ func (r *Record) appendBody(dst []byte, known *digests) ([]byte, error) {
 	e.text(`,"session":`, r.Session)
 	e.integer(`,"exec":`, int64(r.Exec))
 	e.integer(`,"call":`, int64(r.Call))
+	e.text(`,"tool":`, r.Tool)
+	e.integer(`,"within":`, int64(r.Within))
 	e.digests(r, known)
 	e.text(`,"policy_name":`, r.PolicyName)
 	e.text(`,"policy_file":`, r.PolicyFile)
 	e.versions(r.Versions)
 	e.limits(r.Limits)
 	e.labels(r.Labels)
+	e.tools(r.Tools)
 	e.text(`,"from":`, r.From)
 	e.text(`,"entry":`, r.Entry)
 	e.text(`,"input_digest":`, r.InputDigest)
@@ -243,6 +246,25 @@ func (e *encoder) labels(labels map[string]string) {
 		open = ','
 	}
 	e.dst = append(e.dst, '}')
+}
+
+func (e *encoder) tools(tools []Tool) {
+	if len(tools) == 0 {
+		return
+	}
+	e.name(`,"tools":`)
+	open := byte('[')
+	for _, t := range tools {
+		e.dst = append(e.dst, open)
+		e.name(`{"name":`)
+		e.string(t.Name)
+		e.name(`,"plugin":`)
+		e.string(t.Plugin)
+		e.text(`,"schema":`, t.Schema)
+		e.dst = append(e.dst, '}')
+		open = ','
+	}
+	e.dst = append(e.dst, ']')
 }
 
 func (e *encoder) approval(a *Approval) {

@@ -17,12 +17,12 @@ func everything() *audit.Record {
 	yes, left := true, int64(0)
 	return &audit.Record{
 		Version: audit.Version, Time: time.Date(2025, 1, 31, 12, 0, 0, 120, time.UTC), Kind: audit.Decision,
-		Session: "s", Exec: 1, Call: 2, Policy: "sha256:p", Guest: "sha256:g", Linked: "sha256:l",
+		Session: "s", Exec: 1, Call: 2, Tool: "t", Within: 3, Policy: "sha256:p", Guest: "sha256:g", Linked: "sha256:l",
 		PolicyName: "é \"quoted\" \u2028 \x00\x1f\x7f\b\f\n\r\t \xff end \U0001f600 <&>",
 		PolicyFile: "p.toml",
 		Versions:   &audit.Versions{Postern: "v1", Go: "go1", Wazero: "w", Extism: "e"},
 		Limits:     &audit.Limits{WallTime: time.Second, Fuel: 1, Memory: 2, Output: 3, Result: 4, HostCalls: 5},
-		From:       "f", Labels: map[string]string{"z": "last", "a": "\\", "": "empty"},
+		From:       "f", Labels: map[string]string{"z": "last", "a": "\\", "": "empty"}, Tools: []audit.Tool{{Name: "t", Plugin: "sha256:t", Schema: "sha256:s"}, {Name: "\n"}},
 		Entry: "exec", InputDigest: "sha256:i", Input: json.RawMessage(`{"code": "1 + 1",` + "\n" + `"x" : [ 1 ]}`),
 		Capability: "a.b", Effects: "reads", ArgumentsDigest: "sha256:a", Arguments: json.RawMessage(`{"args":["\ud800"],"kwargs":{}}`),
 		Allow: &yes, Reason: "because", Rule: "grant.a", Position: "p.toml:1:2", CallsLeft: &left, Approval: &audit.Approval{Answer: "allow", Session: true, By: "alice", Reason: "none", Waited: 5},

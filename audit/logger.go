@@ -31,6 +31,7 @@ func (r *Record) fields() []any {
 	first := r.Kind == SessionOpened
 	add("exec", r.Exec, r.Exec > 0)
 	add("call", r.Call, r.Call > 0)
+	add("tool", r.Tool, r.Tool != "")
 	add("policy_name", r.PolicyName, r.PolicyName != "")
 	add("policy", r.Policy, first)
 	add("guest", r.Guest, first)

@@ -44,7 +44,11 @@ type Record struct {
 
 	Session string `json:"session,omitempty"` // 128 random bits in hexadecimal
 	Exec    int    `json:"exec,omitempty"`    // from 1 within the session
-	Call    int    `json:"call,omitempty"`    // from 1 within the exec
+	Call    int    `json:"call,omitempty"`    // from 1 within the exec, or within the call of a tool
+
+	// Of what a tool itself asked for: its name, and the number of the call that it served.
+	Tool   string `json:"tool,omitempty"`
+	Within int    `json:"within,omitempty"`
 
 	Policy string `json:"policy,omitempty"` // digest of the policy
 	Guest  string `json:"guest,omitempty"`  // digest of the base guest, before linking
@@ -55,6 +59,7 @@ type Record struct {
 	Versions   *Versions         `json:"versions,omitempty"`
 	Limits     *Limits           `json:"limits,omitempty"`
 	Labels     map[string]string `json:"labels,omitempty"` // the embedder's
+	Tools      []Tool            `json:"tools,omitempty"`  // of the policy, sorted by name
 	From       string            `json:"from,omitempty"`   // the session that this one was forked or restored from
 
 	// What was asked of the guest: the export, and its input as the guest got it.
@@ -109,6 +114,13 @@ type Versions struct {
 	Go      string `json:"go"`
 	Wazero  string `json:"wazero"`
 	Extism  string `json:"extism"`
+}
+
+// A Tool is a plugin that a session may call.
+type Tool struct {
+	Name   string `json:"name"`
+	Plugin string `json:"plugin"`           // digest of the plugin
+	Schema string `json:"schema,omitempty"` // digest of its description, if that is not in the plugin
 }
 
 // Limits are those of the policy, with its defaults.

@@ -127,7 +127,7 @@ func TestNewRegistryRefuses(t *testing.T) {
 	for says, families := range map[string][]capabilities.Family{
 		`family "a" is there twice`:        {family("a"), family("a")},
 		`family "A": the name`:             {family("A")},
-		`family "a_b": the name`:           {family("a_b")},
+		`family "a-b": the name`:           {family("a-b")},
 		`family "import": the name`:        {family("import")},
 		`belongs to family "b"`:            {family("a", capability("b", "f", "()"))},
 		`function name "F"`:                {family("a", capability("a", "F", "()"))},

@@ -14,7 +14,7 @@ import (
 
 // Family is a group of capabilities that Python sees as one module.
 type Family struct {
-	// Name matches [a-z][a-z0-9]*.
+	// Name matches [a-z][a-z0-9_]*. That of a family which policies grant as [grant.NAME] has no underscore.
 	Name string
 	// Doc is one line.
 	Doc string
@@ -46,7 +46,7 @@ type Registry struct {
 type checked interface{ check(Family) []error }
 
 var (
-	familyName   = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
+	familyName   = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	functionName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 	identifier   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
@@ -54,6 +54,9 @@ var (
 // keywords are Python's, none of which can name a function or a parameter.
 var keywords = strings.Fields(`False None True and as assert async await break class continue def del elif else except
 	finally for from global if import in is lambda nonlocal not or pass raise return try while with yield`)
+
+// IsKeyword reports whether a name is one of Python's keywords, which can name neither a function nor a parameter.
+func IsKeyword(name string) bool { return slices.Contains(keywords, name) }
 
 // NewRegistry makes a registry and checks what it is made of: names, signatures, duplicates, constants, scope keys, the types and tags of Func.
 // The error joins all mistakes found.
@@ -202,7 +205,7 @@ func (f Family) check() (mistakes []error) {
 		mistakes = append(mistakes, fmt.Errorf("capabilities: family %q: "+format, append([]any{f.Name}, args...)...))
 	}
 	if !familyName.MatchString(f.Name) || slices.Contains(keywords, f.Name) {
-		mistake("the name does not match [a-z][a-z0-9]* or is a Python keyword")
+		mistake("the name does not match [a-z][a-z0-9_]* or is a Python keyword")
 	}
 	for _, err := range policies.CheckScopes(f.Scopes) {
 		mistake("%w", err)

@@ -55,7 +55,7 @@ func (x *execution) ask(ctx context.Context, g *granted, arguments []byte, d pol
 	if timeout <= 0 {
 		timeout = defaultApprovalTimeout
 	}
-	defer x.deadline.pause()()
+	defer x.pause()()
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, errUnanswered)
 	defer cancel()
 	began := time.Now()
@@ -78,6 +78,19 @@ func (x *execution) ask(ctx context.Context, g *granted, arguments []byte, d pol
 		record.Answer = "allow"
 	}
 	return &policies.Approval{Allow: answer.Allow, Session: answer.Session, By: answer.By}, record
+}
+
+// pause stops the time of the execution, and of those that wait for it, until resume is called.
+func (x *execution) pause() (resume func()) {
+	var resumes []func()
+	for ; x != nil; x = x.caller {
+		resumes = append(resumes, x.deadline.pause())
+	}
+	return func() {
+		for _, resume := range resumes {
+			resume()
+		}
+	}
 }
 
 // approve calls the approver, whose faults are refusals.

@@ -21,6 +21,7 @@ type compiled struct {
 	hidden bool // see link.Detached
 
 	unmetered bool // for the benchmarks alone
+	foreign   bool // see instance
 
 	once   sync.Once
 	kernel []byte // what the memory of Extism's kernel begins with, without the zeros at its end
@@ -36,9 +37,9 @@ func (c *compiled) kernelStart(memory []byte) []byte {
 // is reported to the logger; it is never an error.
 func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
 	if h.cache != nil {
-		plugin, err := h.compileWith(ctx, m.wasm, h.cache.code)
+		plugin, err := h.compileWith(ctx, m, h.cache.code)
 		if err == nil {
-			return &compiled{plugin: plugin, hidden: m.hidden, unmetered: unmetered.In(ctx)}, nil
+			return &compiled{plugin: plugin, hidden: m.hidden, foreign: m.foreign, unmetered: unmetered.In(ctx)}, nil
 		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("host: compile: %w", context.Cause(ctx))
@@ -46,26 +47,26 @@ func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
 		// It may as well be the module that is at fault. Then the second attempt says so.
 		h.logger.Warn("compiling without a cache", "error", err)
 	}
-	plugin, err := h.compileWith(ctx, m.wasm, nil)
+	plugin, err := h.compileWith(ctx, m, nil)
 	if err != nil {
 		return nil, fmt.Errorf("host: compile: %w", err)
 	}
-	return &compiled{plugin: plugin, hidden: m.hidden, unmetered: unmetered.In(ctx)}, nil
+	return &compiled{plugin: plugin, hidden: m.hidden, foreign: m.foreign, unmetered: unmetered.In(ctx)}, nil
 }
 
-func (h *Host) compileWith(ctx context.Context, module []byte, cache wazero.CompilationCache) (*extism.CompiledPlugin, error) {
+func (h *Host) compileWith(ctx context.Context, m *module, cache wazero.CompilationCache) (*extism.CompiledPlugin, error) {
 	config := wazero.NewRuntimeConfig()
 	if cache != nil {
 		config = config.WithCompilationCache(cache)
 	}
 	ctx = experimental.WithCompilationWorkers(ctx, runtime.GOMAXPROCS(0))
-	ctx = experimental.WithFunctionListenerFactory(ctx, listeners{kernelGuard{bound: uint64(h.bounds.kernel)}})
+	ctx = experimental.WithFunctionListenerFactory(ctx, listeners{kernelGuard{bound: uint64(h.bounds.kernel)}, m.foreign})
 
 	manifest := extism.Manifest{
-		Wasm: []extism.Wasm{extism.WasmData{Data: module, Name: "main"}},
-		// As a literal, unlike in JSON, zeros are zeros: vars are disabled and no HTTP response has a byte. Without
+		Wasm: []extism.Wasm{extism.WasmData{Data: m.wasm, Name: "main"}},
+		// As a literal, unlike in JSON, zeros are zeros: no HTTP response has a byte, and a guest has no vars. Without
 		// AllowedHosts no request is made in the first place. MaxPages holds for each memory: guest and kernel.
-		Memory: &extism.ManifestMemory{MaxPages: uint32(h.bounds.pages)},
+		Memory: &extism.ManifestMemory{MaxPages: uint32(h.bounds.pages), MaxVarBytes: int64(h.bounds.vars)},
 	}
 	return extism.NewCompiledPlugin(ctx, manifest, extism.PluginConfig{EnableWasi: true, RuntimeConfig: config}, h.hostFunctions())
 }

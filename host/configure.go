@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/postern-sandbox/postern/capabilities"
-	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -75,8 +74,8 @@ func (h *Host) configure() ([]byte, error) {
 	for _, g := range h.functions {
 		byName[g.name] = g
 	}
-	for _, grant := range h.policy.Grants {
-		family, _ := h.config.Capabilities.Family(grant.Family)
+	for _, grant := range h.grants() {
+		family, _ := h.registry.Family(grant.Family)
 		described, err := describeFamily(family, grant.PythonName(), byName)
 		if err != nil {
 			return nil, err
@@ -84,8 +83,8 @@ func (h *Host) configure() ([]byte, error) {
 		c.Families = append(c.Families, described)
 	}
 	c.Ungranted, c.Modules = []string{}, []string{}
-	for _, family := range h.config.Capabilities.Families() {
-		if !slices.ContainsFunc(h.policy.Grants, func(g policies.Grant) bool { return g.Family == family.Name }) {
+	for _, family := range h.registry.Families() {
+		if h.policy.Grant(family.Name) == nil {
 			c.Ungranted = append(c.Ungranted, family.Name)
 		}
 	}

@@ -38,7 +38,7 @@ func (h descriptorHook) Before(ctx context.Context, _ api.Module, _ api.Function
 	keepDeadline(ctx)
 	keepBounds(h.name, params)
 	if x := executionOf(ctx); x != nil {
-		in := x.session.instance
+		in := x.instance
 		if h.name == "path_open" && len(in.descriptors.open) >= maxOpen {
 			panic(fmt.Errorf("host: the guest has more than %d files open", maxOpen))
 		}
@@ -55,7 +55,7 @@ func (h descriptorHook) After(ctx context.Context, _ api.Module, _ api.FunctionD
 		return
 	}
 	errno := uint32(results[0])
-	in := x.session.instance
+	in := x.instance
 	d, fd := &in.descriptors, in.wasiParameter
 	if h.name == "path_open" {
 		if errno != 0 {
@@ -83,6 +83,6 @@ func (h descriptorHook) After(ctx context.Context, _ api.Module, _ api.FunctionD
 
 func (descriptorHook) Abort(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ error) {
 	if x := executionOf(ctx); x != nil {
-		x.session.instance.descriptors.strange = true
+		x.instance.descriptors.strange = true
 	}
 }

@@ -43,28 +43,39 @@ func (k *kernel) call(ctx context.Context, name string, params ...uint64) (resul
 // looking up functions again, and without copying an output of any length before somebody has bounded it. It needs an
 // instance that has been entered before.
 func (in *instance) drive(ctx context.Context, export string, input []byte, bound int) ([]byte, error) {
+	code, err := in.invoke(ctx, export, input)
+	switch {
+	case err != nil:
+		return nil, err
+	case code != 0:
+		return nil, fmt.Errorf("%w: %s returned %d", errNotUnderstood, export, code)
+	case in.exchange.there():
+		return in.exchangedOutput(bound)
+	}
+	return in.output(bound)
+}
+
+// invoke calls an export with an input, and returns what it returns.
+func (in *instance) invoke(ctx context.Context, export string, input []byte) (code int32, err error) {
 	function := in.exports[export]
 	if function == nil {
 		if function = in.module.ExportedFunction(export); function == nil {
-			return nil, fmt.Errorf("host: the guest does not export %s", export)
+			return 0, fmt.Errorf("host: the guest does not export %s", export)
 		}
 		in.exports[export] = function
 	}
 	handle, err := in.kernelInput(ctx, input)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	ctx = context.WithValue(ctx, extism.PluginCtxKey("extism"), in.kernel)
 	ctx = context.WithValue(ctx, extism.PluginCtxKey("plugin"), in.plugin)
 	ctx = context.WithValue(ctx, extism.InputOffsetKey("inputOffset"), handle)
 	var stack [1]uint64
 	if err := function.CallWithStack(ctx, stack[:]); err != nil {
-		return nil, err
+		return 0, err
 	}
-	if code := api.DecodeI32(stack[0]); code != 0 {
-		return nil, fmt.Errorf("%w: %s returned %d", errNotUnderstood, export, code)
-	}
-	return in.output(bound)
+	return api.DecodeI32(stack[0]), nil
 }
 
 // kernelInput puts the input into Extism's memory, unless the guest finds it in its exchange.
@@ -77,6 +88,10 @@ func (in *instance) kernelInput(ctx context.Context, input []byte) (handle uint6
 	if in.exchange.hasRoom(len(input)) {
 		return 0, nil
 	}
+	if len(input) == 0 {
+		_, err = in.kernel.call(ctx, "input_set", 0, 0)
+		return 0, err
+	}
 	handle, err = in.kernel.call(ctx, "alloc", uint64(len(input)))
 	if err != nil {
 		return 0, err
@@ -88,15 +103,17 @@ func (in *instance) kernelInput(ctx context.Context, input []byte) (handle uint6
 	return handle, err
 }
 
+// exchangedOutput copies what the guest has put into its exchange.
+func (in *instance) exchangedOutput(bound int) ([]byte, error) {
+	said, err := in.exchange.take(bound)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	return append([]byte(nil), said...), nil
+}
+
 // output copies what the guest has set as its output.
 func (in *instance) output(bound int) ([]byte, error) {
-	if in.exchange.there() {
-		said, err := in.exchange.take(bound)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %w", errMalformed, err)
-		}
-		return append([]byte(nil), said...), nil
-	}
 	header, ok := in.kernel.Memory().Read(kernelOutput, 16)
 	if !ok {
 		return nil, errCorrupt(kernelOutput)

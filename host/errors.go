@@ -25,8 +25,13 @@ var (
 	// ErrRedact says that the policy's redact names a parameter that a granted function does not have.
 	ErrRedact = errors.New("host: redact names no parameter")
 
-	// ErrUnsupported says that a policy asks for what this version cannot do.
-	ErrUnsupported = errors.New("host: the policy asks for what this version cannot do")
+	// ErrPlugin says that a plugin which the policy names cannot be used: it is not the one whose digest the policy has, wants imports that it is not granted, or
+	// does not have what it describes.
+	ErrPlugin = errors.New("the plugin cannot be used")
+
+	// ErrToolState is returned when a session is to be saved, forked or kept that has called a tool with stateful = true: what that remembers is
+	// not part of the interpreter's memory.
+	ErrToolState = errors.New("host: the session has state in a stateful tool, which cannot be saved, forked or kept")
 
 	// ErrImports says that a module's imports are not the policy's grants.
 	ErrImports = errors.New("host: the module's imports differ from the policy's grants")

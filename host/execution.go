@@ -5,12 +5,15 @@ import "context"
 // An execution is one call into the guest, from exec_started to exec_ended. Host functions find it in their context.
 type execution struct {
 	session  *Session
+	instance *instance // that runs
 	journal  journal
 	calls    int64 // host calls, refused ones too
 	deadline *deadline
 	answers  answerBlocks
 
 	unfetched []byte // an answer that there was no room for in the exchange
+
+	caller *execution // whose call of a tool this is; nil for the code of a session
 
 	starting bool // the guest starts: no session is there, and no host function may be called
 	serving  bool // a host function runs: what is asked of the kernel is asked by the host

@@ -53,7 +53,7 @@ func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlug
 	}
 	x.serving = true
 	defer func() { x.serving = false }()
-	in := x.session.instance
+	in := x.instance
 	if in.exchange.there() && handle <= fetch {
 		return x.serveExchanged(ctx, g, in.exchange, handle)
 	}

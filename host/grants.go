@@ -37,14 +37,40 @@ type granted struct {
 	grant      *policies.Grant
 }
 
-// unsupported refuses a policy that asks for what this host cannot do: to leave it out silently would not be what the
-// policy says.
-func unsupported(policy *policies.Policy) error {
-	var errs []error
-	for _, tool := range policy.Tools {
-		errs = append(errs, fmt.Errorf("%w: %v: [tool.%s], a tool from a plugin", ErrUnsupported, tool.Position, tool.Name))
+// withTools is the registry of the capabilities that the host was given, with the policy's tools.
+func (h *Host) withTools() (*capabilities.Registry, error) {
+	if len(h.tools) == 0 {
+		return h.config.Capabilities, nil
 	}
-	return errors.Join(errs...)
+	families := h.config.Capabilities.Families()
+	for _, t := range h.tools {
+		families = append(families, t.family())
+	}
+	registry, err := capabilities.NewRegistry(families...)
+	if err != nil {
+		return nil, fmt.Errorf("host: %w", err)
+	}
+	return registry, nil
+}
+
+// grants are all grants of the policy, those of tools last.
+func (h *Host) grants() []*policies.Grant { return allGrants(h.policy) }
+
+func allGrants(policy *policies.Policy) []*policies.Grant {
+	list := make([]*policies.Grant, len(policy.Grants))
+	for i := range policy.Grants {
+		list[i] = &policy.Grants[i]
+	}
+	return append(list, policy.OpenGrants()...)
+}
+
+// symbols are the imports of the host's guest, in the order of link.Order.
+func (h *Host) symbols() []string {
+	symbols := make([]string, len(h.functions))
+	for i, g := range h.functions {
+		symbols[i] = g.symbol
+	}
+	return symbols
 }
 
 // grantedFunctions finds the capabilities of all grants, in the order of their imports. A grant of what does not exist is
@@ -52,12 +78,12 @@ func unsupported(policy *policies.Policy) error {
 func grantedFunctions(policy *policies.Policy, registry *capabilities.Registry) ([]*granted, error) {
 	var list []*granted
 	var missing []error
-	for i := range policy.Grants {
-		grant := &policy.Grants[i]
-		if family, ok := registry.Family(grant.Family); ok && family.Decide != nil && !grant.Decides() {
+	for _, grant := range allGrants(policy) {
+		family, ok := registry.Family(grant.Family)
+		if ok && family.Decide != nil && !grant.Decides() {
 			missing = append(missing, fmt.Errorf("host: the policy was not parsed with the scopes of family %q: use the registry's Vocabulary", grant.Family))
 		}
-		for _, function := range grant.Functions {
+		for _, function := range functionsOf(grant, family) {
 			name := grant.Family + "." + function
 			capability, ok := registry.Lookup(name)
 			if !ok {
@@ -74,6 +100,23 @@ func grantedFunctions(policy *policies.Policy, registry *capabilities.Registry) 
 	slices.SortFunc(list, func(a, b *granted) int { return cmp.Compare(a.symbol, b.symbol) })
 	for i, g := range list {
 		g.index = i
+		if i > 0 && g.symbol == list[i-1].symbol {
+			missing = append(missing, fmt.Errorf("host: %s and %s would be one import, %s: rename a tool", list[i-1].name, g.name, g.symbol))
+		}
 	}
 	return list, errors.Join(missing...)
+}
+
+// functionsOf are the functions of a family that a grant grants.
+func functionsOf(grant *policies.Grant, family capabilities.Family) []string {
+	if !grant.Open() {
+		return grant.Functions
+	}
+	var names []string
+	for _, capability := range family.Capabilities {
+		if name := capability.Spec().Function; grant.Names(name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }

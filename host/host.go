@@ -27,6 +27,10 @@ type Config struct {
 	// Guest is the interpreter. The zero Guest is the CPython of package guest.
 	Guest Guest
 
+	// Plugins reads the file of a plugin that the policy names, or of its description: path is that of the policy's folder joined with what the policy
+	// says. Nil reads it from the disk. New alone calls it.
+	Plugins func(path string) ([]byte, error)
+
 	// Packages is the lock of the packages that the policy names, and its folder has their wheels. Empty means
 	// packages/packages.lock beside the policy's file.
 	Packages string
@@ -100,7 +104,10 @@ type Host struct {
 	policy    *policies.Policy
 	limits    policies.Limits
 	bounds    bounds
-	functions []*granted // in the order of their indices
+	registry  *capabilities.Registry // of the capabilities that were given, and of the policy's tools
+	functions []*granted             // in the order of their indices
+	tools     []*tool
+	tool      *tool // the one that this host runs, if it is the host of one
 	rates     policies.Rates
 	logger    hclog.Logger
 
@@ -112,22 +119,18 @@ type Host struct {
 	ownsAudit bool
 	versions  audit.Versions
 
-	files         fs.FS
 	configuration []byte
 	cache         *cache // nil: none
-	compiled      *compiled
-	image         *image // what each session begins with
+	program       *program
 	codec         func() (*codec, error)
 
 	closing context.Context // done when Close begins
 	stop    context.CancelFunc
 
-	mu         sync.Mutex
-	closed     bool
-	sessions   map[*Session]struct{}
-	spare      []*instance // clean ones
-	spareLimit int
-	running    sync.WaitGroup // of calls into sessions
+	mu       sync.Mutex
+	closed   bool
+	sessions map[*Session]struct{}
+	running  sync.WaitGroup // of calls into sessions
 }
 
 // New links, checks and compiles the guest for a policy: seconds the first time, a tenth of one when the compiled code
@@ -138,6 +141,7 @@ func New(ctx context.Context, config Config) (*Host, error) {
 		policy:   config.Policy,
 		logger:   config.Logger,
 		sessions: make(map[*Session]struct{}),
+		program:  &program{spareLimit: config.spareInstances()},
 	}
 	if h.policy == nil {
 		h.policy = new(policies.Policy)
@@ -148,7 +152,6 @@ func New(ctx context.Context, config Config) (*Host, error) {
 	if h.config.Guest.Wasm == nil && h.config.Guest.Files == nil {
 		h.config.Guest = Guest{Wasm: guest.Wasm, Digest: guest.Digest(), Files: guest.Files, Modules: guest.Modules}
 	}
-	h.spareLimit = h.config.spareInstances()
 	h.limits = h.policy.Limits.WithDefaults()
 	h.bounds = boundsOf(h.limits)
 	h.codec = sync.OnceValues(h.newCodec)
@@ -163,14 +166,22 @@ func New(ctx context.Context, config Config) (*Host, error) {
 
 // prepare does what New does. What it has opened when it fails, the caller releases.
 func (h *Host) prepare(ctx context.Context) error {
-	if err := unsupported(h.policy); err != nil {
-		return err
-	}
 	var err error
-	if h.functions, err = grantedFunctions(h.policy, h.config.Capabilities); err != nil {
+	if h.config.Cache != NoCache && h.cache == nil {
+		if h.cache, err = openCache(h.config.Cache); err != nil {
+			h.logger.Warn("working without a cache", "error", err)
+		}
+	}
+	if err := h.openTools(ctx); err != nil {
 		return err
 	}
-	if err := redactions(h.policy, h.config.Capabilities, h.functions); err != nil {
+	if h.registry, err = h.withTools(); err != nil {
+		return err
+	}
+	if h.functions, err = grantedFunctions(h.policy, h.registry); err != nil {
+		return err
+	}
+	if err := redactions(h.policy, h.registry, h.functions); err != nil {
 		return err
 	}
 	if err := h.loadPackages(); err != nil {
@@ -185,14 +196,9 @@ func (h *Host) prepare(ctx context.Context) error {
 	if err := h.openFiles(); err != nil {
 		return err
 	}
-	if h.config.Cache != NoCache {
-		if h.cache, err = openCache(h.config.Cache); err != nil {
-			h.logger.Warn("working without a cache", "error", err)
-		}
-	}
-	symbols := Symbols(h.policy)
+	symbols := h.symbols()
 	module, image := h.fromCache(symbols)
-	h.image = image
+	h.program.image = image
 	if module == nil {
 		if module, err = h.linkModule(symbols); err != nil {
 			return err
@@ -200,11 +206,11 @@ func (h *Host) prepare(ctx context.Context) error {
 	}
 	h.linkedDigest = module.linked
 	h.progress("compile")
-	if h.compiled, err = h.compile(ctx, module); err != nil {
+	if h.program.compiled, err = h.compile(ctx, module); err != nil {
 		return err
 	}
-	if h.image == nil {
-		if h.image, err = h.makeImage(ctx, module, symbols); err != nil {
+	if h.program.image == nil {
+		if h.program.image, err = h.makeImage(ctx, module, symbols); err != nil {
 			return err
 		}
 	}
@@ -221,16 +227,13 @@ func (h *Host) prepare(ctx context.Context) error {
 
 // release frees what prepare has opened.
 func (h *Host) release() error {
-	var errs []error
-	if h.compiled != nil {
-		errs = append(errs, h.compiled.close(context.Background()))
+	errs := []error{h.program.close()}
+	for _, t := range h.tools {
+		errs = append(errs, t.close())
 	}
 	if h.cache != nil {
 		// The machine code belongs to the cache: not before the runtime is gone.
 		errs = append(errs, h.cache.code.Close(context.Background()))
-	}
-	if h.image != nil {
-		errs = append(errs, h.image.close())
 	}
 	if h.ownsAudit {
 		errs = append(errs, h.audit.Close())
@@ -261,9 +264,7 @@ func (h *Host) Close() error {
 	for s := range h.sessions {
 		errs = append(errs, s.end())
 	}
-	for _, in := range h.spare {
-		errs = append(errs, in.close(context.Background()))
-	}
+	errs = append(errs, h.program.closeSpare())
 	return errors.Join(append(errs, h.release())...)
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -165,6 +166,12 @@ func (l *memoryLog) Append(r *audit.Record) error {
 func (l *memoryLog) Close() error {
 	l.closed++
 	return nil
+}
+
+func (l *memoryLog) all() []audit.Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.records)
 }
 
 func (l *memoryLog) kinds() string {

@@ -21,6 +21,7 @@ type instance struct {
 	hidden bool   // see link.Detached
 
 	unmetered bool // for the benchmarks alone
+	foreign   bool // a plugin, which does not know docs/abi.md
 
 	memory, kernelMemory *guestMemory
 	kernelStart          []byte // what the kernel's memory began with, without the zeros at its end
@@ -50,8 +51,8 @@ func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMe
 		return nil, err
 	}
 	in := &instance{
-		stdio: new(tail), image: memory.image, begin: memory.begin, hidden: c.hidden, unmetered: c.unmetered,
-		memory: memory, kernelMemory: new(guestMemory),
+		stdio: new(tail), image: memory.image, begin: memory.begin, hidden: c.hidden, unmetered: c.unmetered, foreign: c.foreign,
+		memory: memory, kernelMemory: &guestMemory{limit: kernelLimit(memory.limit)},
 		exports: make(map[string]api.Function),
 	}
 	defer func() {
@@ -79,28 +80,20 @@ func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMe
 	return in, nil
 }
 
+// kernelLimit is how long the memory of Extism's kernel may become beside a memory of limited length: its own first pages are not
+// the guest's.
+func kernelLimit(limit uint64) uint64 {
+	if limit == 0 {
+		return 0
+	}
+	return limit + 2*minPages*pageSize
+}
+
 // entered is called with the guest's module when a call has reached the guest and none of its code has run.
 func (in *instance) entered(ctx context.Context, mod api.Module) error {
 	if in.module == nil {
-		meter := &meter{fuel: noMeter{}}
-		if !in.unmetered {
-			var err error
-			if meter, err = newMeter(mod); err != nil {
-				return err
-			}
-		}
-		module, ok := ctx.Value(extism.PluginCtxKey("extism")).(api.Module)
-		if !ok {
-			return errors.New("host: Extism does not tell its host functions where its kernel is")
-		}
-		in.kernel = &kernel{Module: module, functions: make(map[string]api.Function)}
-		in.module, in.meter, in.exchange = mod, meter, exchangeOf(mod)
-		if in.image != nil {
-			var err error
-			if in.globals, err = stateGlobals(mod, len(in.image.state)); err != nil {
-				return err
-			}
-			in.setGlobals()
+		if err := in.adopt(ctx, mod); err != nil {
+			return err
 		}
 	}
 	if !in.started {
@@ -110,6 +103,35 @@ func (in *instance) entered(ctx context.Context, mod api.Module) error {
 			in.exchange.begin(in.input)
 		}
 	}
+	return nil
+}
+
+// adopt takes hold of the module, and makes its globals what the instance begins with.
+func (in *instance) adopt(ctx context.Context, mod api.Module) error {
+	meter := &meter{fuel: noMeter{}}
+	if !in.unmetered {
+		var err error
+		if meter, err = newMeter(mod); err != nil {
+			return err
+		}
+	}
+	module, ok := ctx.Value(extism.PluginCtxKey("extism")).(api.Module)
+	if !ok {
+		return errors.New("host: Extism does not tell its host functions where its kernel is")
+	}
+	in.kernel = &kernel{Module: module, functions: make(map[string]api.Function)}
+	in.module, in.meter = mod, meter
+	if !in.foreign {
+		in.exchange = exchangeOf(mod)
+	}
+	if in.image == nil {
+		return nil
+	}
+	var err error
+	if in.globals, err = stateGlobals(mod, len(in.image.state)); err != nil {
+		return err
+	}
+	in.setGlobals()
 	return nil
 }
 
@@ -166,7 +188,7 @@ func (in *instance) enter(ctx context.Context, export string, input []byte, boun
 	case in.module.IsClosed():
 		return nil, errors.New("host: the guest exited")
 	case in.exchange.there():
-		return in.output(bound)
+		return in.exchangedOutput(bound)
 	case len(output) > bound:
 		return nil, fmt.Errorf("%w: %d bytes, more than %d", errMalformed, len(output), bound)
 	}

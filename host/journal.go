@@ -68,6 +68,9 @@ func (h *Host) describe(r *audit.Record) {
 		WallTime: h.limits.WallTime, Fuel: h.limits.Fuel, Memory: h.limits.Memory,
 		Output: h.limits.Output, Result: h.limits.Result, HostCalls: h.limits.HostCalls,
 	}
+	for _, t := range h.tools {
+		r.Tools = append(r.Tools, audit.Tool{Name: t.Name, Plugin: t.digest, Schema: t.schema})
+	}
 }
 
 // versions are those of this program.

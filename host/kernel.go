@@ -40,6 +40,8 @@ const (
 var (
 	errHandle   = errors.New("host: not a handle of a block in use")
 	errTooLarge = errors.New("host: block too large")
+
+	errKernelFull = errors.New("host: the guest asked for too much of Extism's memory")
 )
 
 // readBlock returns the bytes of the block that a handle from the guest stands for, at most max of them. It
@@ -85,7 +87,7 @@ func (g kernelGuard) Before(ctx context.Context, mod api.Module, def api.Functio
 		panic(err)
 	}
 	if def.ExportNames()[0] == "alloc" && (params[0] > g.bound || position+params[0] > g.bound) {
-		panic(errors.New("host: the guest asked for too much of Extism's memory"))
+		panic(errKernelFull)
 	}
 }
 

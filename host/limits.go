@@ -24,6 +24,7 @@ type bounds struct {
 	output  int // the result object of one call into the guest
 	kernel  int // all blocks in Extism's memory together
 	pages   int // of each memory, in pages of 64 KiB
+	vars    int // Extism's variables of a plugin
 }
 
 func boundsOf(limits policies.Limits) bounds {
@@ -42,4 +43,16 @@ func boundsOf(limits policies.Limits) bounds {
 	// Requests and answers may each leave a trail of outgrown blocks, each half the size of the next.
 	b.kernel = b.input + 2*b.request + 2*b.answer + b.output
 	return b
+}
+
+// pluginBounds are those of a plugin: its own blocks, together, may take as much as its memory.
+func pluginBounds(limits policies.Limits) bounds {
+	memory := int(min(limits.Memory, maxPages*pageSize))
+	return bounds{
+		input: min(16*mib, memory), request: min(16*mib, memory), answer: min(16*mib, memory), output: min(16*mib, memory),
+		kernel: memory,
+		// What the policy permits, each memory keeps to by itself: so a plugin need not be compiled again for another limit.
+		pages: maxPages,
+		vars:  mib,
+	}
 }

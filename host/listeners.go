@@ -10,7 +10,15 @@ import (
 	"github.com/postern-sandbox/postern/link"
 )
 
-const wasiModule = "wasi_snapshot_preview1"
+const (
+	wasiModule   = "wasi_snapshot_preview1"
+	kernelModule = "extism:host/env"
+)
+
+// pluginPowers are the functions of Extism, in Go, that a plugin may call and a guest may not: they do work that is not fuel.
+var pluginPowers = map[string]bool{
+	"log_trace": true, "log_debug": true, "log_info": true, "log_warn": true, "log_error": true, "var_get": true, "var_set": true,
+}
 
 // listeners places hooks into the code that wazero compiles. Each costs a call into Go, so they are on a
 // handful of functions only; all others compile as without. The hooks keep no state and find the session in the
@@ -21,11 +29,15 @@ const wasiModule = "wasi_snapshot_preview1"
 // not give out its module, and of wazero's public interfaces only this one hands over the running module itself
 // (a memory allocator sees the memory alone; reflection would break silently).
 type listeners struct {
-	guard kernelGuard
+	guard   kernelGuard
+	foreign bool // the module is a plugin, whose exports are not the guest's, whatever their names
 }
 
 func (l listeners) NewFunctionListener(def api.FunctionDefinition) experimental.FunctionListener {
 	if def.GoFunction() != nil {
+		if def.ModuleName() == kernelModule && pluginPowers[def.Name()] {
+			return deadlineHook{}
+		}
 		if def.ModuleName() != wasiModule {
 			return nil
 		}
@@ -41,7 +53,7 @@ func (l listeners) NewFunctionListener(def api.FunctionDefinition) experimental.
 	}
 	for _, name := range def.ExportNames() {
 		switch {
-		case guestEntries[name]:
+		case guestEntries[name] && !l.foreign:
 			return entryHook{}
 		case name == link.RefuelFunction:
 			return refuelHook{}
@@ -60,7 +72,7 @@ type entryHook struct{}
 
 func (entryHook) Before(ctx context.Context, mod api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
 	if x := executionOf(ctx); x != nil {
-		if err := x.session.instance.entered(ctx, mod); err != nil {
+		if err := x.instance.entered(ctx, mod); err != nil {
 			panic(err) // to wazero, a trap
 		}
 	}
@@ -72,9 +84,16 @@ func (entryHook) Abort(context.Context, api.Module, api.FunctionDefinition, erro
 // refuelHook hands out fuel when a slice of it is used up.
 type refuelHook struct{}
 
-func (refuelHook) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
-	if x := executionOf(ctx); x != nil {
-		x.session.instance.meter.refuel()
+func (refuelHook) Before(ctx context.Context, mod api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
+	x := executionOf(ctx)
+	switch {
+	case x == nil:
+	case x.instance.module == nil: // see instance.introduce
+		if err := x.instance.adopt(ctx, mod); err != nil {
+			panic(err) // to wazero, a trap
+		}
+	default:
+		x.instance.meter.refuel()
 	}
 }
 
@@ -94,7 +113,7 @@ func (deadlineHook) Abort(context.Context, api.Module, api.FunctionDefinition, e
 
 // keepDeadline panics, which is a trap to the guest, when the time of the call that runs is over.
 func keepDeadline(ctx context.Context) {
-	if x := executionOf(ctx); x != nil && !x.serving && x.session.instance.meter != nil && x.session.instance.meter.expired() {
+	if x := executionOf(ctx); x != nil && !x.serving && x.instance.meter != nil && x.instance.meter.expired() {
 		panic(errStopped)
 	}
 }

@@ -29,3 +29,11 @@ func (a *allocator) Allocate(cap, max uint64) experimental.LinearMemory {
 	}
 	return memory
 }
+
+// most is how long the memory may become that a module could take max bytes of.
+func (m *guestMemory) most(max uint64) uint64 {
+	if m.limit > 0 {
+		return min(max, m.limit)
+	}
+	return max
+}

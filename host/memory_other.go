@@ -15,12 +15,15 @@ type guestMemory struct {
 	image   *image
 	begin   *delta // nil: the image as it is
 	initial []byte
+	limit   uint64 // bytes that it may have, if that is fewer than its module could take; 0: no such limit
+	refused bool   // the guest has asked for more than limit
 
 	held []byte
 	max  uint64
 }
 
 func (m *guestMemory) reserve(max uint64) error {
+	max = m.most(max)
 	m.max = max
 	first := m.initial
 	if m.image != nil {
@@ -45,6 +48,7 @@ func (m *guestMemory) reserve(max uint64) error {
 // Reallocate implements [experimental.LinearMemory].
 func (m *guestMemory) Reallocate(size uint64) []byte {
 	if size > m.max {
+		m.refused = m.limit > 0
 		return nil
 	}
 	if grow := int(size) - len(m.held); grow > 0 {

@@ -18,6 +18,8 @@ type guestMemory struct {
 	image   *image
 	begin   *delta // nil: the image as it is
 	initial []byte
+	limit   uint64 // bytes that it may have, if that is fewer than its module could take; 0: no such limit
+	refused bool   // the guest has asked for more than limit
 
 	address unsafe.Pointer
 	max     uint64
@@ -26,6 +28,7 @@ type guestMemory struct {
 
 // reserve takes the addresses. Nothing of them counts as memory yet.
 func (m *guestMemory) reserve(max uint64) error {
+	max = m.most(max)
 	address, err := unix.MmapPtr(-1, 0, nil, uintptr(max), unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANON|mapNoReserve)
 	if err != nil {
 		return fmt.Errorf("host: reserve %d bytes of addresses: %w", max, err)
@@ -72,6 +75,7 @@ func (m *guestMemory) fill() error {
 // Reallocate implements experimental.LinearMemory. The memory can be longer than asked for, never shorter.
 func (m *guestMemory) Reallocate(size uint64) []byte {
 	if size > m.max {
+		m.refused = m.limit > 0
 		return nil
 	}
 	if size > m.used {

@@ -16,11 +16,12 @@ import (
 
 // module is what a host compiles: the linked guest, detached from its initial memory.
 type module struct {
-	wasm   []byte
-	memory []byte // nil when the module comes out of the cache: then its image does, too
-	state  int    // how many mutable globals it has
-	hidden bool   // it has state besides: see link.Detached
-	linked string // digest of the guest as it was linked, before it was detached
+	wasm    []byte
+	memory  []byte // nil when the module comes out of the cache: then its image does, too
+	state   int    // how many mutable globals it has
+	hidden  bool   // it has state besides: see link.Detached
+	foreign bool   // a plugin
+	linked  string // digest of the guest as it was linked, before it was detached
 }
 
 // linkModule makes the module that a policy's grants call for, or takes the one that the caller has linked. Whoever linked it, its

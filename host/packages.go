@@ -47,7 +47,7 @@ func LoadPackages(policy *policies.Policy, lock string, registry *capabilities.R
 }
 
 func (h *Host) loadPackages() error {
-	set, err := LoadPackages(h.policy, h.config.Packages, h.config.Capabilities)
+	set, err := LoadPackages(h.policy, h.config.Packages, h.registry)
 	if err != nil {
 		return fmt.Errorf("host: %w", err)
 	}
@@ -69,8 +69,8 @@ func (h *Host) openFiles() error {
 	if err != nil {
 		return fmt.Errorf("host: the guest's files: %w", err)
 	}
-	if h.files = files; h.packages != nil {
-		h.files = mounted{files, h.packages.Files}
+	if h.program.files = files; h.packages != nil {
+		h.program.files = mounted{files, h.packages.Files}
 	}
 	return nil
 }

@@ -49,9 +49,7 @@ func (h *Host) NewPool(config PoolConfig) (*Pool, error) {
 		}
 		size = min(size, config.Memory/one)
 	}
-	h.mu.Lock()
-	h.spareLimit = max(h.spareLimit, int(size))
-	h.mu.Unlock()
+	h.program.keep(int(size))
 	return &Pool{host: h, size: size, free: semaphore.NewWeighted(size), out: make(map[*Session]struct{})}, nil
 }
 

@@ -13,25 +13,29 @@ import (
 // run calls the guest under the policy's limits, and makes of whatever happens a result, or an error if the
 // caller's context or the host ended it.
 func (x *execution) run(ctx context.Context, entry string, request []byte) (*Result, error) {
-	s, limits := x.session, x.session.host.limits
-	s.instance.stdio.take()
-	started := time.Now()
-	ctx, x.deadline = s.host.deadline(ctx, limits.WallTime)
+	ctx, x.deadline = x.session.host.deadline(ctx, x.session.host.limits.WallTime)
 	defer x.deadline.stop()
+	return x.within(ctx, entry, request)
+}
 
-	output, left, err := s.instance.run(x.context(ctx), entry, request, limits.Fuel, s.host.bounds.output)
+// within is run under a deadline that is there already.
+func (x *execution) within(ctx context.Context, entry string, request []byte) (*Result, error) {
+	s, in, limits := x.session, x.instance, x.session.host.limits
+	in.stdio.take()
+	started := time.Now()
+	output, left, err := in.run(x.context(ctx), entry, request, limits.Fuel, s.host.bounds.output)
 	cause := context.Cause(ctx) // not of a time that ends while the host reads what the guest has sent
 	usage := Usage{
 		Fuel:        limits.Fuel - max(left, 0),
 		WallMS:      math.Round((time.Since(started)-x.deadline.waited()).Seconds()*1e6) / 1e3,
-		MemoryBytes: int64(s.instance.memory.size()),
+		MemoryBytes: int64(in.memory.size()),
 		HostCalls:   x.calls,
 	}
 	var result *Result
 	if err == nil {
 		result, err = s.host.readResult(output)
 	}
-	if err == nil && s.instance.interrupted() {
+	if err == nil && in.interrupted() {
 		// It has heeded the request to stop, and is as good as before. Whose time was over decides what is told.
 		if !errors.Is(cause, errWallTime) {
 			return nil, fmt.Errorf("host: %s: %w", entry, cause)
@@ -40,15 +44,15 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 	if err == nil && result.Error != nil {
 		// The guest reports these, but the host knows whether it can be.
 		switch limit := result.Error.Limit; {
-		case limit == "wall_time" && !s.instance.interrupted(), limit == "host_calls" && x.calls <= limits.HostCalls:
+		case limit == "wall_time" && !in.interrupted(), limit == "host_calls" && x.calls <= limits.HostCalls:
 			result.Error.Limit = ""
 		case limit != "":
 			result.Error.addFigures(s.host.figures(limit, usage))
 		}
 	}
 	if err != nil {
-		s.instance.broken = true
-		words := s.instance.stdio.take()
+		in.broken = true
+		words := in.stdio.take()
 		s.host.logger.Debug("guest stopped", "session", s.id, "error", err, "stdio", words)
 		switch {
 		case errors.Is(cause, errWallTime):
@@ -60,7 +64,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 		default:
 			result = crashResult(err, words)
 		}
-	} else if words := s.instance.stdio.take(); words != "" {
+	} else if words := in.stdio.take(); words != "" {
 		s.host.logger.Debug("guest wrote to its stdio", "session", s.id, "stdio", words)
 	}
 	result.Usage, result.Policy, result.Guest = usage, s.host.policy.Digest, s.host.guestDigest

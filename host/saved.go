@@ -77,7 +77,7 @@ func (s *Session) Save(w io.Writer) error {
 	h := s.host
 	body := s.kept
 	if body == nil {
-		body = &delta{size: h.image.size, globals: h.image.state}
+		body = &delta{size: h.program.image.size, globals: h.program.image.state}
 	}
 	codec, err := h.codec()
 	if err != nil {
@@ -85,7 +85,7 @@ func (s *Session) Save(w io.Writer) error {
 	}
 	compressed := codec.encoder.EncodeAll(body.plain(), nil)
 	header, err := encodeJSON(savedHeader{
-		Guest: h.guestDigest, Linked: h.linkedDigest, Policy: h.policy.Digest, Image: h.image.digest,
+		Guest: h.guestDigest, Linked: h.linkedDigest, Policy: h.policy.Digest, Image: h.program.image.digest,
 		Session: s.id, Execs: s.number, Bytes: int64(len(compressed)), Usage: withoutConsent(s.usage),
 	})
 	if err != nil {
@@ -158,7 +158,7 @@ func (h *Host) readSaved(r io.Reader) (*savedHeader, *delta, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrNotSaved, err)
 	}
-	if err := d.check(h.image, uint64(h.bounds.pages)*pageSize); err != nil {
+	if err := d.check(h.program.image, uint64(h.bounds.pages)*pageSize); err != nil {
 		return nil, nil, fmt.Errorf("%w: %w", ErrNotSaved, err)
 	}
 	return header, d, nil
@@ -167,7 +167,7 @@ func (h *Host) readSaved(r io.Reader) (*savedHeader, *delta, error) {
 // savedBytes bounds a delta under the policy's limits.
 func (h *Host) savedBytes() int64 {
 	memory := int64(h.bounds.pages) * pageSize
-	return memory + memory/pieceSize*4 + int64(8*len(h.image.state)) + kib
+	return memory + memory/pieceSize*4 + int64(8*len(h.program.image.state)) + kib
 }
 
 func readSavedHeader(r io.Reader) (*savedHeader, error) {
@@ -203,7 +203,7 @@ func (h *Host) owns(header *savedHeader) error {
 		{"policy", header.Policy, h.policy.Digest},
 		{"guest", header.Guest, h.guestDigest},
 		{"linked guest", header.Linked, h.linkedDigest},
-		{"interpreter's first state", header.Image, h.image.digest},
+		{"interpreter's first state", header.Image, h.program.image.digest},
 	} {
 		if part.saved != part.own {
 			return fmt.Errorf("%w: its %s is %.80q, this one %q", ErrOtherSession, part.name, part.saved, part.own)

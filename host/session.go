@@ -28,6 +28,8 @@ type Session struct {
 	number   int            // of execs
 	usage    policies.Usage // of the policy's quotas; like number, for whoever is busy
 
+	plugins map[*tool]*instance // those that remember for the session
+
 	kept    *delta // the last state that was kept; nil: that of a new session
 	current bool   // kept is what the session is: nothing has run since
 
@@ -72,7 +74,7 @@ func (h *Host) openSession(ctx context.Context, d *delta, from origin) (*Session
 	if err != nil {
 		return nil, err
 	}
-	if s.instance, err = h.newInstance(ctx, d); err != nil {
+	if s.instance, err = h.program.newInstance(ctx, d); err != nil {
 		return nil, errors.Join(err, s.end())
 	}
 	h.enlist(s)
@@ -163,8 +165,9 @@ func (s *Session) end() error {
 	s.closed = true
 	s.host.dismiss(s)
 	err := s.journal.write(audit.SessionClosed, func(r *audit.Record) { r.Lost = s.lost.Load() })
+	err = errors.Join(err, s.dropPlugins())
 	if s.instance != nil {
-		err = errors.Join(err, s.host.retire(s.instance))
+		err = errors.Join(err, s.host.program.retire(s.instance))
 		s.instance = nil
 	}
 	return err
@@ -189,7 +192,7 @@ func (s *Session) enter(ctx context.Context, entry string, request []byte) (*Res
 		return nil, err
 	}
 	s.number++
-	x := &execution{session: s, journal: s.journal}
+	x := &execution{session: s, instance: s.instance, journal: s.journal}
 	x.journal.common.Exec, x.journal.room = s.number, contentRoom
 	err = x.journal.write(audit.ExecStarted, func(r *audit.Record) {
 		r.Entry = entry
@@ -227,7 +230,7 @@ func (s *Session) fall() bool {
 // revive gives the session an instance after a fall.
 func (s *Session) revive(ctx context.Context) (err error) {
 	if s.instance == nil {
-		s.instance, err = s.host.newInstance(ctx, s.kept)
+		s.instance, err = s.host.program.newInstance(ctx, s.kept)
 	}
 	return err
 }

@@ -113,7 +113,7 @@ func pruneImages(folder string) {
 
 // boot starts the guest and returns its memory and globals.
 func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint64, err error) {
-	in, err := h.compiled.instantiate(ctx, h.files, &guestMemory{initial: m.memory})
+	in, err := h.program.instantiate(ctx, h.program.files, &guestMemory{initial: m.memory})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -125,7 +125,7 @@ func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint
 	}
 	ctx, deadline := h.deadline(ctx, limit)
 	defer deadline.stop()
-	x := &execution{session: &Session{host: h, instance: in}, journal: journal{log: audit.Discard}, deadline: deadline, starting: true}
+	x := &execution{session: &Session{host: h}, instance: in, journal: journal{log: audit.Discard}, deadline: deadline, starting: true}
 	for _, step := range []struct {
 		export string
 		input  []byte

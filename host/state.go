@@ -20,6 +20,9 @@ func (s *Session) Reset(ctx context.Context) error {
 		return err
 	}
 	s.kept, s.current, s.usage = nil, true, policies.Usage{}
+	if err := s.dropPlugins(); err != nil {
+		s.host.logger.Warn("closing a plugin", "session", s.id, "error", err)
+	}
 	if s.instance != nil && !s.instance.restart(nil) {
 		s.fall()
 	}
@@ -47,6 +50,8 @@ func (s *Session) keep() error {
 		return ErrSessionLost
 	case s.current:
 		return nil
+	case len(s.plugins) > 0:
+		return ErrToolState
 	}
 	d, err := s.instance.capture()
 	if err != nil {

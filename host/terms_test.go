@@ -388,17 +388,6 @@ func TestSavedSessionAsksAgain(t *testing.T) {
 	}
 }
 
-func TestUnsupportedPolicies(t *testing.T) {
-	for _, more := range []string{
-		"[tool.t]\nplugin = \"t.wasm\"\nsha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n",
-	} {
-		c, _ := boxed(t, more)
-		if _, err := host.New(t.Context(), c); !errors.Is(err, host.ErrUnsupported) || !strings.Contains(err.Error(), "p.toml:") {
-			t.Errorf("%v", err)
-		}
-	}
-}
-
 // A policy that was parsed without the scopes of a family would not ask it.
 func TestPolicyWithoutScopesIsRefused(t *testing.T) {
 	c, _ := boxed(t, "")

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -77,6 +78,9 @@ func Plugin(module []byte, granted []string) ([]byte, error) {
 	if len(problems.Extra) > 0 {
 		return nil, &problems
 	}
+	if err := pluginInitializer(m); err != nil {
+		return nil, err
+	}
 	global := stubs{clock: addState(m, ClockGlobal, 0), entropy: addState(m, EntropyGlobal, 0)}
 	replaceImports(m, nil, func(i wasm.Import) (function, bool) {
 		if stub, ok := pluginStubs[i.Name]; ok && i.Module == kernelModule {
@@ -94,6 +98,34 @@ func Plugin(module []byte, granted []string) ([]byte, error) {
 	m.CapTables()
 	addFuel(m)
 	return m.Encode(), nil
+}
+
+// initializers are the exports that Extism calls by itself before the first call, where they are there.
+var initializers = []string{"_initialize", "__wasm_call_ctors"}
+
+// pluginInitializer leaves one export that starts the plugin, under the name _initialize: what Extism calls by itself would run before anybody
+// could limit it.
+func pluginInitializer(m *wasm.Module) error {
+	found := -1
+	for n, e := range m.Exports {
+		switch {
+		case e.Kind != wasm.KindFunction:
+		case e.Name == "hs_init":
+			return errors.New("link: the plugin exports hs_init: plugins in Haskell are not supported")
+		case !slices.Contains(initializers, e.Name):
+		case m.Types[functionType(m, e.Index)].String() != "() -> ()":
+			return fmt.Errorf("link: the plugin's export %s is not a function () -> ()", e.Name)
+		case found < 0 || e.Name == initializers[0]:
+			found = n
+		}
+	}
+	if found >= 0 {
+		initializer := m.Exports[found]
+		initializer.Name = initializers[0]
+		m.Exports = slices.DeleteFunc(m.Exports, func(e wasm.Export) bool { return slices.Contains(initializers, e.Name) })
+		m.Exports = append(m.Exports, initializer)
+	}
+	return nil
 }
 
 // pluginRefusal says why a plugin may not have an import; "" when it may.

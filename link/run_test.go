@@ -61,9 +61,12 @@ func instantiate(t testing.TB, module []byte, grants ...string) api.Module {
 	kernel := r.NewHostModuleBuilder("extism:host/env")
 	kernel.NewFunctionBuilder().WithFunc(func() uint64 { return 100 }).Export("input_length")
 	kernel.NewFunctionBuilder().WithFunc(func(uint64) uint64 { return 1000 }).Export("length")
+	kernel.NewFunctionBuilder().WithFunc(func(uint64) {}).Export("log_info")
+	wasi := r.NewHostModuleBuilder("wasi_snapshot_preview1")
+	wasi.NewFunctionBuilder().WithFunc(func(uint32) {}).Export("proc_exit")
 	placeholder := r.NewHostModuleBuilder("postern:link") // for modules that are only metered
 	placeholder.NewFunctionBuilder().WithFunc(func(uint32, uint64) uint64 { return 0 }).Export("call")
-	for _, b := range []wazero.HostModuleBuilder{user, kernel, placeholder} {
+	for _, b := range []wazero.HostModuleBuilder{user, kernel, wasi, placeholder} {
 		if _, err := b.Instantiate(ctx); err != nil {
 			t.Fatal(err)
 		}

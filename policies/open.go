@@ -52,6 +52,9 @@ func (p *Policy) OpenGrants() []*Grant {
 	return list
 }
 
+// Open reports whether the grant is that of a tool, whose functions the policy does not know.
+func (g *Grant) Open() bool { return g.open }
+
 // Names reports whether the grant grants a function of its family.
 func (g *Grant) Names(function string) bool {
 	_, ok := g.function(function)

@@ -31,6 +31,17 @@ func Decode(src []byte) (any, error) {
 	return v, d.end()
 }
 
+// DecodeJSON reads the JSON of one value in which nothing is a tag: {"$bytes": "…"} is a dict with one key. It gives None, bool, int, float,
+// str, list and dict, and is otherwise like Decode: as strict, with the same limits.
+func DecodeJSON(src []byte) (any, error) {
+	d := decoder{src: src, untagged: true}
+	v, err := d.value(0)
+	if err != nil {
+		return nil, err
+	}
+	return v, d.end()
+}
+
 type decoder struct {
 	src   []byte
 	pos   int
@@ -38,6 +49,8 @@ type decoder struct {
 	keys  keyer
 	names map[string]any // keys of objects that were met; records repeat them
 	count int            // of values so far
+
+	untagged bool // no key is a tag
 }
 
 func (d *decoder) fail(message string) error { return &SyntaxError{d.pos, message} }
@@ -173,7 +186,7 @@ func (d *decoder) object(depth int) (any, error) {
 			return nil, err
 		}
 		if first {
-			if len(key) > 0 && key[0] == '$' {
+			if len(key) > 0 && key[0] == '$' && !d.untagged {
 				return d.tagged(key, start, depth)
 			}
 			if depth > MaxDepth {

@@ -2,7 +2,9 @@ package values_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"math"
+	"math/big"
 	"testing"
 
 	"github.com/postern-sandbox/postern/values"
@@ -32,6 +34,39 @@ func FuzzDecode(f *testing.F) {
 		}
 		values.Format(v)
 	})
+}
+
+// FuzzDecodeJSON: what is plain JSON to Go is it here, but for limits and duplicate keys; and nothing comes out that is not JSON's.
+func FuzzDecodeJSON(f *testing.F) {
+	f.Add([]byte(`{"$bytes":"AA==","$dict":[[1,2.5e3]],"a":{"$int":"1"}}`))
+	f.Add([]byte(`[null,true,"\ud800",-0,1e400]`))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		v, err := values.DecodeJSON(src)
+		if err != nil {
+			return
+		}
+		if !json.Valid(src) {
+			t.Fatalf("%q is not JSON and became %s", src, values.Format(v))
+		}
+		onlyJSON(t, v)
+	})
+}
+
+func onlyJSON(t *testing.T, v any) {
+	switch v := v.(type) {
+	case nil, bool, int64, *big.Int, float64, string:
+	case values.List:
+		for _, item := range v {
+			onlyJSON(t, item)
+		}
+	case *values.Dict:
+		for k, item := range v.All() {
+			onlyJSON(t, k)
+			onlyJSON(t, item)
+		}
+	default:
+		t.Fatalf("plain JSON became a %T", v)
+	}
 }
 
 func FuzzDecodeCall(f *testing.F) {

@@ -487,3 +487,25 @@ func TestDecodeBoundsTheNumberOfValues(t *testing.T) {
 		t.Errorf("one more: %v", err)
 	}
 }
+
+// In plain JSON nothing is a tag, at any place.
+func TestDecodeJSON(t *testing.T) {
+	for src, want := range map[string]any{
+		`{"$bytes":"AA=="}`:            dict("$bytes", "AA=="),
+		`{"$int":"1","b":2}`:           dict("$int", "1", "b", int64(2)),
+		`[{"$repr":"x","type":"y"}]`:   values.List{dict("$repr", "x", "type", "y")},
+		`{"a":{"$dict":[[1,2]]}}`:      dict("a", dict("$dict", values.List{values.List{int64(1), int64(2)}})),
+		` 12345678901234567890 `:       bigInt("12345678901234567890"),
+		`{"":null,"$tuple":[],"x":[]}`: dict("", nil, "$tuple", values.List{}, "x", values.List{}),
+	} {
+		v, err := values.DecodeJSON([]byte(src))
+		if err != nil || !values.Equal(v, want) {
+			t.Errorf("%s: %s, %v", src, values.Format(v), err)
+		}
+	}
+	for _, src := range []string{"", "1 2", `{"$a":1,"$a":2}`, "[1,]", "nul", "\"\xff\"", strings.Repeat("[", 201) + strings.Repeat("]", 201)} {
+		if v, err := values.DecodeJSON([]byte(src)); err == nil {
+			t.Errorf("%q was taken as %s", src, values.Format(v))
+		}
+	}
+}

@@ -33,7 +33,13 @@ type session struct {
 	policy string
 	ctx    context.Context // of the exec
 	exec   trace.Span      // nil between execs
-	call   trace.Span      // nil between calls
+	calls  []call          // that are under way: of the code, and of a tool that it has called
+}
+
+// call is a host call that is under way.
+type call struct {
+	ctx  context.Context
+	span trace.Span
 }
 
 // NewSink makes a sink for the tracers of a provider.
@@ -55,7 +61,7 @@ func (k *Sink) Record(r *audit.Record) {
 	}
 	switch r.Kind {
 	case audit.ExecStarted:
-		s.endCall(r.Time)
+		s.endCalls(r.Time, 0)
 		s.endExec(r.Time)
 		s.ctx, s.exec = k.tracer.Start(context.Background(), "postern."+r.Entry, trace.WithTimestamp(r.Time), trace.WithAttributes(
 			attribute.String("postern.session", r.Session), attribute.Int("postern.exec", r.Exec),
@@ -73,7 +79,7 @@ func (k *Sink) Record(r *audit.Record) {
 	case audit.ExecEnded:
 		s.ended(r)
 	case audit.SessionClosed:
-		s.endCall(r.Time)
+		s.endCalls(r.Time, 0)
 		s.endExec(r.Time)
 		delete(k.sessions, r.Session)
 	}
@@ -83,30 +89,45 @@ func (k *Sink) decided(s *session, r *audit.Record) {
 	if s.exec == nil {
 		return
 	}
-	s.endCall(r.Time)
+	ctx := s.ctx
+	if r.Within > 0 && len(s.calls) > 0 {
+		s.endCalls(r.Time, 1)
+		ctx = s.calls[0].ctx
+	} else {
+		s.endCalls(r.Time, 0)
+	}
 	allowed := r.Allow != nil && *r.Allow
-	_, s.call = k.tracer.Start(s.ctx, r.Capability, trace.WithTimestamp(r.Time), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
+	ctx, span := k.tracer.Start(ctx, r.Capability, trace.WithTimestamp(r.Time), trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(
 		attribute.String("postern.capability", r.Capability), attribute.String("postern.effects", r.Effects), attribute.Int("postern.call", r.Call),
 		attribute.Bool("postern.allowed", allowed), attribute.String("postern.rule", r.Rule)))
+	if r.Tool != "" {
+		span.SetAttributes(attribute.String("postern.tool", r.Tool))
+	}
+	s.calls = append(s.calls, call{ctx, span})
 	if !allowed {
-		s.call.SetStatus(codes.Error, "denied")
-		s.endCall(r.Time)
+		span.SetStatus(codes.Error, "denied")
+		s.endCalls(r.Time, len(s.calls)-1)
 	}
 }
 
 func (s *session) returned(r *audit.Record) {
-	if s.call == nil {
+	depth := 0
+	if r.Within > 0 {
+		depth = 1
+	}
+	if len(s.calls) <= depth {
 		return
 	}
-	s.call.SetAttributes(attribute.Int("postern.result.bytes", r.ResultBytes))
+	span := s.calls[depth].span
+	span.SetAttributes(attribute.Int("postern.result.bytes", r.ResultBytes))
 	if r.Error != "" {
-		s.call.SetStatus(codes.Error, r.Error)
+		span.SetStatus(codes.Error, r.Error)
 	}
-	s.endCall(r.Time)
+	s.endCalls(r.Time, depth)
 }
 
 func (s *session) ended(r *audit.Record) {
-	s.endCall(r.Time)
+	s.endCalls(r.Time, 0)
 	if s.exec == nil {
 		return
 	}
@@ -126,10 +147,11 @@ func (s *session) ended(r *audit.Record) {
 	s.endExec(r.Time)
 }
 
-func (s *session) endCall(at time.Time) {
-	if s.call != nil {
-		s.call.End(trace.WithTimestamp(at))
-		s.call = nil
+// endCalls ends the calls that are under way, the last first, until so many are left.
+func (s *session) endCalls(at time.Time, left int) {
+	for len(s.calls) > left {
+		s.calls[len(s.calls)-1].span.End(trace.WithTimestamp(at))
+		s.calls = s.calls[:len(s.calls)-1]
 	}
 }
 

@@ -25,6 +25,7 @@ type Exec struct {
 	Reset    bool // the session was reset before it
 	Started  *audit.Record
 	Calls    []*Call
+	Within   []*audit.Record // the decisions about what tools themselves called
 	Withheld []string
 	Ended    *audit.Record // nil if the log ends before it does
 }
@@ -113,6 +114,16 @@ func (s *Session) add(r *audit.Record) error {
 		return wrong()
 	}
 	x := s.Execs[len(s.Execs)-1]
+	if r.Within > 0 {
+		// What a tool did to answer a call: it is in the answer.
+		if r.Within != len(x.Calls) {
+			return wrong()
+		}
+		if r.Kind == audit.Decision {
+			x.Within = append(x.Within, r)
+		}
+		return nil
+	}
 	switch r.Kind {
 	case audit.Decision:
 		if r.Call != len(x.Calls)+1 {

@@ -35,6 +35,10 @@ func Judge(session *Session, policy *policies.Policy, registry *capabilities.Reg
 			d := decide(r, policy, registry, usage, rates)
 			list = append(list, Judgement{r, r.Allow != nil && *r.Allow, d.Allow, d})
 		}
+		for _, r := range x.Within {
+			d := decideWithin(r, policy, registry, usage, rates)
+			list = append(list, Judgement{r, r.Allow != nil && *r.Allow, d.Allow, d})
+		}
 		for _, text := range x.Withheld {
 			r := &audit.Record{Kind: audit.Withheld, Session: session.ID, Exec: x.Started.Exec, Withheld: text}
 			if x.Ended != nil {
@@ -45,6 +49,15 @@ func Judge(session *Session, policy *policies.Policy, registry *capabilities.Reg
 		}
 	}
 	return list
+}
+
+// decideWithin decides about what a tool itself called.
+func decideWithin(r *audit.Record, policy *policies.Policy, registry *capabilities.Registry, usage *policies.Usage, rates *policies.Rates) policies.Decision {
+	tool := policy.Tool(r.Tool)
+	if tool == nil {
+		return policies.Decision{Reason: "there is no [tool." + r.Tool + "]"}
+	}
+	return decide(r, tool.Policy(), registry, usage.Tool(r.Tool), rates)
 }
 
 func decide(r *audit.Record, policy *policies.Policy, registry *capabilities.Registry, usage *policies.Usage, rates *policies.Rates) policies.Decision {

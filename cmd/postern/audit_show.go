@@ -152,6 +152,9 @@ func (s *shower) entry(e *audit.Entry) error {
 	if r.Exec > 0 {
 		place = strconv.Itoa(r.Exec)
 	}
+	if r.Within > 0 {
+		place += "." + strconv.Itoa(r.Within)
+	}
 	if r.Call > 0 {
 		place += "." + strconv.Itoa(r.Call)
 	}
@@ -191,6 +194,9 @@ func (s *shower) describe(r *audit.Record) string {
 		for _, name := range sortedKeys(r.Labels) {
 			text += fmt.Sprintf(", %s=%s", name, cut(r.Labels[name]))
 		}
+		for _, t := range r.Tools {
+			text += fmt.Sprintf(", tool %s is %s", t.Name, shortDigest(t.Plugin))
+		}
 		if r.From != "" {
 			text += ", going on from session " + r.From
 		}
@@ -210,7 +216,11 @@ func (s *shower) describe(r *audit.Record) string {
 	case audit.ExecEnded:
 		return s.ended(r)
 	case audit.Decision:
-		return visibleName(r.Capability+arguments(r)+"  ") + s.decision(r)
+		by := ""
+		if r.Tool != "" {
+			by = "tool " + r.Tool + ": "
+		}
+		return visibleName(by+r.Capability+arguments(r)+"  ") + s.decision(r)
 	case audit.Outcome:
 		return visibleName(came(r))
 	case audit.Withheld:

@@ -1,0 +1,22 @@
+package schema
+
+// What a schema may have. More is a mistake, which is told, and nothing is cut off silently.
+const (
+	// MaxText is the longest document, in bytes.
+	MaxText = 256 << 10
+	// MaxFunctions is how many functions an XTP document may describe.
+	MaxFunctions = 500
+	// MaxParameters is how many parameters a function may have.
+	MaxParameters = 100
+
+	maxNodes = 20_000 // values in one document
+	maxDepth = 64     // of nesting in a document
+	maxDoc   = 4 << 10
+	maxName  = 64 // of a function or parameter, in bytes of Python's name
+
+	// maxSteps is how many comparisons of a value with a schema one call may take. It is far beyond what a value within its other limits takes, unless
+	// its schema branches on purpose.
+	maxSteps = 5_000_000
+	// maxHops is through how many references and alternatives one value is followed.
+	maxHops = 32
+)

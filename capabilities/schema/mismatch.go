@@ -1,0 +1,247 @@
+package schema
+
+import (
+	"math"
+	"math/big"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// A mismatch says how a value differs from its schema, for a caller in Python and for a tool's author.
+type mismatch struct {
+	class string // the exception
+	path  string // from the argument, or the answer: "['rows'][3]"
+	text  string // "must be str, not int"
+
+	// The same of an answer: "a number", "a string"; or what is wrong in other words.
+	got, want string
+	other     string
+}
+
+// in adds a step to the path.
+func (m *mismatch) in(step string) *mismatch {
+	const most = 500
+	if len(m.path) < most {
+		m.path = step + m.path
+	}
+	return m
+}
+
+func memberStep(name string) string { return "[" + show(name) + "]" }
+func itemStep(i int) string         { return "[" + strconv.Itoa(i) + "]" }
+
+// answer is the mismatch of a tool's answer in words.
+func (m *mismatch) answer() string {
+	text := m.other
+	if text == "" {
+		text = "answered " + m.got
+	}
+	if m.path != "" {
+		text += " at " + m.path
+	}
+	if m.want != "" {
+		text += " where its schema says " + m.want
+	}
+	return text
+}
+
+// jsonWords names what a schema permits as JSON has it.
+func (s *shape) jsonWords() string {
+	s, nullable := s.only()
+	if s.union != nil {
+		return "something else"
+	}
+	var parts []string
+	for _, k := range []struct {
+		kinds kinds
+		name  string
+	}{{kString, "a string"}, {kFloat, "a number"}, {kInt, "an integer"}, {kBool, "a boolean"}, {kList, "an array"}, {kObject, "an object"}, {kNull, "null"}} {
+		if s.kinds&k.kinds == 0 && (k.kinds != kNull || !nullable) || k.kinds == kInt && s.kinds&kFloat != 0 {
+			continue
+		}
+		parts = append(parts, k.name)
+	}
+	if parts == nil {
+		return "nothing"
+	}
+	return strings.Join(parts, " or ")
+}
+
+// attempts are the mismatches of a value with the alternatives of a union.
+type attempts struct {
+	last  *mismatch // with one that is more than null
+	count int       // of such
+	types bool      // all were of the wrong type
+}
+
+func (a *attempts) add(u *shape, m *mismatch) {
+	if to, _ := u.resolved(); to.union == nil && to.kinds == kNull {
+		return
+	}
+	a.types = (a.count == 0 || a.types) && m.class == "TypeError" && m.path == ""
+	a.last = m
+	a.count++
+}
+
+// only gives what is wrong when there was but one alternative to null.
+func (a *attempts) only() *mismatch {
+	if a.count == 1 {
+		return a.last
+	}
+	return nil
+}
+
+// checkEnum compares a value with the enum.
+func (s *shape) checkEnum(v any) *mismatch {
+	if s.enum == nil || s.among[enumKey(v)] {
+		return nil
+	}
+	const most = 12
+	var names []string
+	for i, e := range s.enum {
+		if i == most {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, show(e))
+	}
+	one := strings.Join(names, ", ")
+	if len(s.enum) > 1 {
+		one = "one of " + one
+	}
+	return &mismatch{class: "ValueError", text: "must be " + one + ", not " + show(v), got: show(v), want: one}
+}
+
+// A numberKey is a number as the key of a set.
+type numberKey string
+
+// enumKey is what equal values have in common. They are equal as in JSON: 1 is 1.0, and true is not 1.
+func enumKey(v any) any {
+	switch v := v.(type) {
+	case nil, bool, string:
+		return v
+	}
+	if r, ok := ratOf(v); ok {
+		return numberKey(r.RatString())
+	}
+	return numberKey("") // no number of JSON
+}
+
+func ratOf(v any) (*big.Rat, bool) {
+	switch v := v.(type) {
+	case int64:
+		return new(big.Rat).SetInt64(v), true
+	case *big.Int:
+		return new(big.Rat).SetInt(v), true
+	case float64:
+		if r := new(big.Rat).SetFloat64(v); r != nil {
+			return r, true
+		}
+	}
+	return nil, false
+}
+
+// checkNumber compares a number with the bounds.
+func (s *shape) checkNumber(v any) *mismatch {
+	for i, b := range []*bound{s.least, s.most} {
+		if b == nil {
+			continue
+		}
+		order, ok := b.compare(v)
+		if i == 0 {
+			order = -order
+		}
+		if !ok || order > 0 || order == 0 && b.past {
+			words := [][2]string{{"at least", "more than"}, {"at most", "less than"}}[i]
+			limit := b.words(words[0], words[1])
+			return &mismatch{class: "ValueError", text: "must be " + limit + ", not " + show(v), got: show(v), want: limit}
+		}
+	}
+	return nil
+}
+
+// compare gives the order of v and the bound; false for what is no finite number.
+func (b *bound) compare(v any) (int, bool) {
+	switch v := v.(type) {
+	case int64:
+		if b.fits {
+			switch {
+			case v < b.small:
+				return -1, true
+			case v > b.small:
+				return 1, true
+			}
+			return 0, true
+		}
+	case float64:
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return 0, false
+		}
+	}
+	r, ok := ratOf(v)
+	if !ok {
+		return 0, false
+	}
+	return r.Cmp(b.value), true
+}
+
+// checkLength compares a length with the bounds; noun is what is counted.
+func (s *shape) checkLength(n int, noun string) *mismatch {
+	limit := ""
+	switch {
+	case s.minLength >= 0 && n < s.minLength:
+		limit = "at least " + strconv.Itoa(s.minLength) + " " + noun
+	case s.maxLength >= 0 && n > s.maxLength:
+		limit = "at most " + strconv.Itoa(s.maxLength) + " " + noun
+	default:
+		return nil
+	}
+	return &mismatch{class: "ValueError", text: "must have " + limit + ", not " + strconv.Itoa(n), got: strconv.Itoa(n) + " " + noun, want: limit}
+}
+
+func (s *shape) checkString(v string) *mismatch {
+	if m := s.checkEnum(v); m != nil {
+		return m
+	}
+	if s.minLength < 0 && s.maxLength < 0 {
+		return nil
+	}
+	return s.checkLength(utf8.RuneCountInString(v), "characters")
+}
+
+// member gives the shape of an object's member, nil for anything; known is false where there is no such member.
+func (s *shape) member(name string) (of *shape, known bool) {
+	if i, ok := s.index[name]; ok {
+		return s.properties[i].shape, true
+	}
+	return s.additional, !s.closed
+}
+
+// unknownMember is the mismatch of a member that a schema does not have.
+func (s *shape) unknownMember(name string) *mismatch {
+	const most = 12
+	var names []string
+	for i, p := range s.properties {
+		if i == most {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, show(p.name))
+	}
+	has := "nothing"
+	if names != nil {
+		has = strings.Join(names, ", ")
+	}
+	return &mismatch{class: "ValueError", text: "must not have " + show(name) + "; it has " + has, other: "answered an unknown member " + show(name)}
+}
+
+// lacking gives the first required member that is not there.
+func (s *shape) lacking(has func(name string) bool) *mismatch {
+	for _, name := range s.required {
+		if !has(name) {
+			return &mismatch{class: "ValueError", text: "must have " + show(name), other: "answered without " + show(name) + ", which its schema requires"}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package schema
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+	"unicode/utf8"
+
+	"github.com/postern-sandbox/postern/values"
+)
+
+// Output makes a value of package values of the bytes that the tool has answered: of JSON, of UTF-8, or the bytes themselves, as the schema says. It
+// keeps nothing of data, whose length the caller bounds. JSON is read strictly, within the limits of values.DecodeJSON: no tag of docs/abi.md is
+// one here, and a JSON object is a dict whatever its keys. Where the schema says buffer, base64 becomes bytes; where it says integer, 1.0 becomes an int.
+//
+// The error says in words what the tool has done: "answered a number at ['rows'][3] where its schema says a string".
+func (f *Function) Output(data []byte) (any, error) {
+	p := f.output
+	if p == nil {
+		if len(data) > 0 {
+			return nil, fmt.Errorf("answered %d bytes where its schema says nothing", len(data))
+		}
+		return nil, nil
+	}
+	switch p.format {
+	case asBytes:
+		return values.Bytes(slices.Clone(data)), nil
+	case asText:
+		if !utf8.Valid(data) {
+			return nil, errors.New("answered what is not UTF-8 where its schema says text")
+		}
+		text := string(data)
+		to, _ := p.shape.only()
+		if m := to.checkString(text); m != nil {
+			return nil, errors.New(m.answer())
+		}
+		return text, nil
+	}
+	v, err := values.DecodeJSON(data)
+	if err != nil {
+		var syntax *values.SyntaxError
+		if len(data) == 0 {
+			return nil, errors.New("answered nothing where its schema says JSON")
+		}
+		if errors.As(err, &syntax) {
+			return nil, fmt.Errorf("answered what is not JSON: %s at byte %d", syntax.Message, syntax.Offset)
+		}
+		return nil, fmt.Errorf("answered what is not JSON: %w", err)
+	}
+	var r reader
+	v, m := r.value(v, p.shape, 0)
+	if m != nil {
+		return nil, errors.New(m.answer())
+	}
+	return v, nil
+}
+
+// A reader checks an answer, and makes of it what the schema says.
+type reader struct{ steps int }
+
+func (r *reader) value(v any, s *shape, hops int) (any, *mismatch) {
+	if r.steps++; r.steps > maxSteps || hops > maxHops {
+		return nil, &mismatch{other: "answered more than can be checked against its schema"}
+	}
+	if s == nil {
+		return v, nil
+	}
+	s, nullable := s.resolved()
+	if v == nil && nullable {
+		return nil, nil
+	}
+	if s.union != nil {
+		return r.either(v, s, hops+1)
+	}
+	return r.plain(v, s)
+}
+
+func (r *reader) either(v any, s *shape, hops int) (any, *mismatch) {
+	var tried attempts
+	for _, u := range s.union {
+		made, m := r.value(v, u, hops)
+		if m == nil {
+			return made, nil
+		}
+		tried.add(u, m)
+		if r.steps > maxSteps {
+			break
+		}
+	}
+	if m := tried.only(); m != nil {
+		return nil, m
+	}
+	return nil, &mismatch{got: jsonKind(v), want: cut(s.words(2), 200)}
+}
+
+// jsonKind names a value as JSON does.
+func jsonKind(v any) string {
+	switch v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "a boolean"
+	case string:
+		return "a string"
+	case values.List:
+		return "an array"
+	case *values.Dict:
+		return "an object"
+	}
+	return "a number"
+}
+
+func (r *reader) plain(v any, s *shape) (any, *mismatch) {
+	kind := kNull
+	switch n := v.(type) {
+	case bool:
+		kind = kBool
+	case string:
+		kind = kString
+	case values.List:
+		kind = kList
+	case *values.Dict:
+		kind = kObject
+	case int64, *big.Int:
+		kind = kNumber
+	case float64:
+		kind = kFloat
+		if s.kinds&kNumber == kInt && n == math.Trunc(n) {
+			kind, v = kInt, integral(n)
+		}
+	}
+	if s.kinds&kind == 0 {
+		return nil, &mismatch{got: jsonKind(v), want: s.jsonWords()}
+	}
+	switch v := v.(type) {
+	case string:
+		return s.read(v)
+	case values.List:
+		if m := s.checkEnum(v); m != nil {
+			return nil, m
+		}
+		return r.list(v, s)
+	case *values.Dict:
+		if m := s.checkEnum(v); m != nil {
+			return nil, m
+		}
+		return r.dict(v, s)
+	case int64, *big.Int, float64:
+		if m := s.checkNumber(v); m != nil {
+			return nil, m
+		}
+	}
+	return v, s.checkEnum(v)
+}
+
+// integral gives the int that a float is.
+func integral(f float64) any {
+	if -1<<63 <= f && f < 1<<63 {
+		return int64(f)
+	}
+	n, _ := new(big.Float).SetFloat64(f).Int(nil)
+	return n
+}
+
+// read makes a str, or the bytes that a buffer is.
+func (s *shape) read(v string) (any, *mismatch) {
+	if !s.buffer {
+		return v, s.checkString(v)
+	}
+	b, err := base64.StdEncoding.DecodeString(v)
+	if err != nil {
+		return nil, &mismatch{got: "a string that is not base64", want: "bytes"}
+	}
+	return values.Bytes(b), nil
+}
+
+func (r *reader) list(v values.List, s *shape) (any, *mismatch) {
+	if m := s.checkLength(len(v), "items"); m != nil {
+		return nil, m
+	}
+	if s.items == nil {
+		return v, nil
+	}
+	made := v
+	for i, item := range v {
+		changed, m := r.value(item, s.items, 0)
+		if m != nil {
+			return nil, m.in(itemStep(i))
+		}
+		if i == 0 {
+			made = make(values.List, len(v)) // an alternative that fails must leave no traces
+		}
+		made[i] = changed
+	}
+	return made, nil
+}
+
+func (r *reader) dict(v *values.Dict, s *shape) (any, *mismatch) {
+	if len(s.properties) == 0 && s.additional == nil && !s.closed && len(s.required) == 0 {
+		return v, nil
+	}
+	if m := s.lacking(func(name string) bool { _, ok := v.Get(name); return ok }); m != nil {
+		return nil, m
+	}
+	made := values.NewDict(v.Len())
+	for k, item := range v.All() {
+		name := k.(string) // JSON has no others
+		of, known := s.member(name)
+		if !known {
+			return nil, s.unknownMember(name)
+		}
+		changed, m := r.value(item, of, 0)
+		if m != nil {
+			return nil, m.in(memberStep(name))
+		}
+		made.SetString(name, changed)
+	}
+	return made, nil
+}

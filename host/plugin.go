@@ -1,0 +1,295 @@
+package host
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	extism "github.com/extism/go-sdk"
+
+	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/link"
+	"github.com/postern-sandbox/postern/plugins"
+)
+
+// A pluginRunner runs a tool that is a WebAssembly module: an Extism plugin in any language. It is linked, metered and detached from its memory
+// as the guest is, and started once, so that a fresh instance is one that was put back to what the plugin was when it had started.
+type pluginRunner struct {
+	tool   *tool
+	broken error // why the plugin did not start; nil if it did
+}
+
+// openModule makes a tool ready that is a WebAssembly module.
+func (h *Host) openModule(ctx context.Context, t *tool, wasm []byte) (err error) {
+	if err := h.describeModule(t, wasm); err != nil {
+		return err
+	}
+	t.host = h.newToolHost(t)
+	p := t.host
+	p.bounds = pluginBounds(p.limits)
+	p.program.memoryLimit = uint64(p.limits.Memory)
+	if p.functions, err = grantedFunctions(p.policy, p.registry); err != nil {
+		return err
+	}
+	if err := redactions(p.policy, p.registry, p.functions); err != nil {
+		return err
+	}
+	linked, err := link.Plugin(wasm, Symbols(p.policy))
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
+	}
+	detached, err := link.Detach(linked)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
+	}
+	m := &module{
+		wasm: detached.Module, memory: detached.Memory, state: detached.State, hidden: detached.Hidden, foreign: true,
+	}
+	if p.program.compiled, err = p.compile(ctx, m); err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
+	}
+	r := &pluginRunner{tool: t}
+	t.runner = r
+	if r.broken = r.start(ctx, m, wasm); r.broken != nil {
+		if ctx.Err() != nil {
+			return errors.Join(fmt.Errorf("start plugin: %w", context.Cause(ctx)), t.close())
+		}
+		// It is pinned by its digest, so it will never start. Calls say so: one broken tool is no reason to do without all others.
+		h.logger.Warn("a plugin does not start", "tool", t.Name, "error", r.broken)
+	}
+	return nil
+}
+
+// describeModule reads what the plugin has to offer, and checks that it exports it.
+func (h *Host) describeModule(t *tool, wasm []byte) error {
+	var sidecar []byte
+	if t.Schema != "" {
+		var err error
+		if sidecar, err = h.readPlugin(t.Schema, maxSchema); err != nil {
+			return fmt.Errorf("%w: %w", ErrPlugin, err)
+		}
+		t.schema = audit.Digest(sidecar)
+	}
+	description, err := plugins.Describe(wasm, t.Schema, sidecar)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPlugin, err)
+	}
+	exports, err := link.Exports(wasm)
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
+	}
+	types := make(map[string]string)
+	for _, e := range exports {
+		types[e.Name] = e.Type
+	}
+	t.doc = description.Doc
+	for _, f := range description.Functions {
+		switch types[f.Original] {
+		case "() -> i32", "() -> ()":
+		case "":
+			return fmt.Errorf("%w: %s describes a function %q and does not export it", ErrPlugin, t.Plugin, f.Original)
+		default:
+			return fmt.Errorf("%w: %s exports %q as %s: a plugin's function takes nothing and returns an i32", ErrPlugin, t.Plugin, f.Original, types[f.Original])
+		}
+		t.functions = append(t.functions, toolFunction{
+			name: f.Name, signature: f.Signature, doc: f.Doc, export: f.Original, input: f.Input, output: f.Output,
+		})
+	}
+	return nil
+}
+
+// start makes the image that instances begin with: the module after its start function and its initialiser.
+func (r *pluginRunner) start(ctx context.Context, m *module, wasm []byte) (err error) {
+	p := r.tool.host.program
+	in, err := p.instantiate(ctx, nil, &guestMemory{initial: m.memory, limit: p.memoryLimit})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.close(context.WithoutCancel(ctx))) }()
+	ctx, deadline := r.tool.host.deadline(ctx, r.tool.host.limits.WallTime)
+	defer deadline.stop()
+	x := &execution{session: &Session{host: r.tool.host}, instance: in, journal: journal{log: audit.Discard}, deadline: deadline, starting: true}
+	ctx = x.context(ctx)
+	if err := in.introduce(ctx, r.says); err != nil {
+		return err
+	}
+	fuel := r.tool.host.limits.Fuel
+	for _, export := range []string{link.StartFunction, link.InitializeFunction} {
+		if in.module.ExportedFunction(export) == nil {
+			continue
+		}
+		var failure error
+		if _, fuel, failure = in.runForeign(ctx, export, nil, fuel); failure != nil {
+			_, message := r.explain(ctx, x, fuel, failure)
+			return errors.New("the plugin does not start: " + message)
+		}
+	}
+	globals, err := stateGlobals(in.module, m.state)
+	if err != nil {
+		return err
+	}
+	state := make([]uint64, len(globals))
+	for i, global := range globals {
+		state[i] = global.Get()
+	}
+	p.image, err = anonymousImage(append([]byte(nil), in.memory.bytes()...), state)
+	return err
+}
+
+// says gets what the plugin logs.
+func (r *pluginRunner) says(level extism.LogLevel, message string) {
+	r.tool.host.logger.Debug("a plugin says", "level", level.String(), "message", shortened(strings.ToValidUTF8(message, "\ufffd")))
+}
+
+// run implements runner.
+func (r *pluginRunner) run(ctx context.Context, caller *execution, f *toolFunction, args capabilities.Arguments) (any, error) {
+	t := r.tool
+	if r.broken != nil {
+		return nil, t.fail(f, "", r.broken.Error())
+	}
+	input, err := f.input(args, t.host.bounds.input)
+	if err != nil {
+		return nil, err
+	}
+	outer := ctx
+	ctx, x := t.enter(ctx, caller)
+	defer x.leave()
+	if x.instance, err = r.take(x.context(ctx), caller.session); err != nil {
+		return nil, err
+	}
+	answer, failed := r.call(x.context(ctx), x, f, input)
+	if err := t.release(caller.session, x.instance); err != nil {
+		t.host.logger.Warn("closing a plugin", "error", err)
+	}
+	switch {
+	case failed != nil && outer.Err() != nil:
+		return nil, outer.Err() // the caller's time is over, and not the tool's alone
+	case failed != nil:
+		return nil, failed
+	}
+	value, err := f.output(answer)
+	if err != nil {
+		return nil, t.fail(f, "", err.Error())
+	}
+	return value, nil
+}
+
+// call calls the export and returns the bytes of its answer, or the exception for what went wrong.
+func (r *pluginRunner) call(ctx context.Context, x *execution, f *toolFunction, input []byte) ([]byte, error) {
+	t, in := r.tool, x.instance
+	code, left, err := in.runForeign(ctx, f.export, input, t.host.limits.Fuel)
+	if err != nil {
+		limit, message := r.explain(ctx, x, left, err)
+		return nil, t.fail(f, limit, message)
+	}
+	said := in.errorText()
+	switch {
+	case in.memory.refused && (code != 0 || said != ""):
+		return nil, t.exceeded(f, "memory", Usage{MemoryBytes: int64(in.memory.size())})
+	case said != "":
+		return nil, t.fail(f, "", said)
+	case code != 0:
+		return nil, t.fail(f, "", fmt.Sprintf("the plugin failed without saying why (it returned %d)", code))
+	}
+	answer, err := in.output(t.host.bounds.output)
+	if err != nil {
+		return nil, t.fail(f, "", "the plugin's answer is not there, or longer than "+fmt.Sprint(t.host.bounds.output)+" bytes")
+	}
+	return answer, nil
+}
+
+// explain says what ended a plugin, and which limit that was, if it was one.
+func (r *pluginRunner) explain(ctx context.Context, x *execution, left int64, err error) (limit, message string) {
+	in, h := x.instance, r.tool.host
+	words := strings.TrimSpace(in.stdio.take())
+	usage := Usage{Fuel: h.limits.Fuel - max(left, 0), WallMS: float64(h.limits.WallTime) / float64(time.Millisecond), MemoryBytes: int64(in.memory.size())}
+	switch {
+	case ctx.Err() != nil && errors.Is(context.Cause(ctx), errWallTime):
+		limit = "wall_time"
+	case left < 0:
+		limit = "fuel"
+	case in.memory.refused, errors.Is(err, errKernelFull):
+		limit = "memory"
+	}
+	if limit != "" {
+		return limit, "tool." + r.tool.Name + "." + h.figures(limit, usage)
+	}
+	message = strings.Replace(crashText(err), "the guest", "the plugin", 1)
+	if words != "" {
+		r.tool.host.logger.Debug("a plugin's last words", "words", words)
+		message += " (" + oneLine(shortened(words)) + ")"
+	}
+	return "", message
+}
+
+// take returns the instance for a call: the session's own, if the tool is stateful, or else one that is as if it had just started.
+func (r *pluginRunner) take(ctx context.Context, s *Session) (*instance, error) {
+	if in := s.plugins[r.tool]; in != nil {
+		return in, nil
+	}
+	in, err := r.tool.host.program.newInstance(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	if in.module == nil {
+		if err := in.introduce(ctx, r.says); err != nil {
+			return nil, errors.Join(err, in.close(context.WithoutCancel(ctx)))
+		}
+	}
+	return in, nil
+}
+
+// introduce gets hold of the module of a plugin's new instance, before any of its code has run, by calling a function of it that link has added.
+func (in *instance) introduce(ctx context.Context, logger func(extism.LogLevel, string)) error {
+	if x := executionOf(ctx); x != nil && x.instance == nil {
+		x.instance = in
+	}
+	if _, _, err := in.plugin.CallWithContext(ctx, link.RefuelFunction, nil); err != nil {
+		return fmt.Errorf("host: start plugin: %w", err)
+	}
+	if in.module == nil {
+		return errors.New("host: the plugin was never entered")
+	}
+	in.plugin.SetLogger(logger)
+	return nil
+}
+
+// runForeign is run for a plugin: its input is given as it is, and what it returns is a code.
+func (in *instance) runForeign(ctx context.Context, export string, input []byte, fuel int64) (code int32, left int64, err error) {
+	in.broken, in.memory.refused = true, false
+	if _, err := checkKernel(in.plugin.Memory()); err != nil {
+		return 0, fuel, err
+	}
+	in.meter.start(ctx, fuel)
+	code, err = in.invoke(ctx, export, input)
+	in.meter.end()
+	in.broken = err != nil
+	return code, in.meter.left(), err
+}
+
+// kernelError is where Extism's kernel keeps the handle of the error.
+const kernelError = 25
+
+// errorText is what the plugin has set as its error, and takes it away.
+func (in *instance) errorText() string {
+	header, ok := in.kernel.Memory().Read(kernelError, 8)
+	if !ok || binary.LittleEndian.Uint64(header) == 0 {
+		return ""
+	}
+	text, err := readBlock(in.kernel.Memory(), binary.LittleEndian.Uint64(header), textLimit)
+	clear(header)
+	switch {
+	case errors.Is(err, errTooLarge):
+		return "the plugin's error is longer than can be shown"
+	case err != nil:
+		return "the plugin's error is not there"
+	case !utf8.Valid(text) || len(text) == 0:
+		return "the plugin's error is no text"
+	}
+	return string(text)
+}

@@ -1,0 +1,330 @@
+package host_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/capabilities/math"
+	"github.com/postern-sandbox/postern/guest/toy"
+	"github.com/postern-sandbox/postern/host"
+	"github.com/postern-sandbox/postern/policies"
+)
+
+// A toolbox is a host of the toy guest whose policy has one tool, x, a module of testdata/plugins.
+type toolbox struct {
+	*host.Host
+	functions []string // sorted: their places are the indices of the toy's hostcall
+}
+
+// rawSchema describes functions that take a text, or nothing, and answer any JSON.
+func rawSchema(functions ...string) string {
+	text := "version: v1-draft\nexports:\n"
+	for _, f := range functions {
+		text += "  " + f + ":\n    description: " + f + "\n"
+		if f == "raw" || slices.Contains([]string{"ask", "twice", "often"}, f) {
+			text += "    input: {contentType: text/plain, type: string}\n"
+		}
+		switch f {
+		case "quiet":
+		case "random":
+			text += "    output: {contentType: application/x-binary, type: buffer}\n"
+		case "raw", "ask", "twice", "often", "forged":
+			text += "    output: {contentType: application/json, type: object}\n"
+		default:
+			text += "    output: {contentType: application/json, type: integer}\n"
+		}
+	}
+	return text
+}
+
+// toolConfig is the configuration of a toolbox. more is what the policy says besides.
+func toolConfig(t testing.TB, module, more string, functions ...string) host.Config {
+	t.Helper()
+	wasm, err := os.ReadFile(filepath.Join("testdata", "plugins", module+".wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	known, err := capabilities.NewRegistry(math.Family())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("policy = 1\nname = \"p\"\n[tool.x]\nplugin = \"x.wasm\"\nschema = \"x.yaml\"\nsha256 = %q\n%s", audit.Digest(wasm), more)
+	policy, err := policies.Parse("p.toml", []byte(text), policies.Vocabulary{Families: known.Vocabulary()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return host.Config{
+		Policy: policy, Capabilities: known, Cache: host.NoCache, Audit: audit.Discard,
+		Guest: host.Guest{Wasm: func() ([]byte, error) { return toy.Wasm(), nil }},
+		Plugins: func(path string) ([]byte, error) {
+			if path == "x.yaml" {
+				return []byte(rawSchema(functions...)), nil
+			}
+			return wasm, nil
+		},
+	}
+}
+
+func openTools(t testing.TB, c host.Config, functions ...string) *toolbox {
+	t.Helper()
+	return &toolbox{open(t, c), slices.Sorted(slices.Values(functions))}
+}
+
+// call calls a function of the tool, and returns the answer that the guest got.
+func (b *toolbox) call(t *testing.T, s *host.Session, function, request string) string {
+	t.Helper()
+	var got string
+	soon(t, func() { got = answer(t, s, slices.Index(b.functions, function), request) })
+	return got
+}
+
+// misdeeds are what the functions of hostile.wasm do, and what the agent is told of it.
+var misdeeds = []struct{ function, request, want string }{
+	{"quiet", `{}`, `{"ok":null}`},
+	{"loop", `{}`, `tool.x.limits.fuel exceeded: 60000000 of 60000000`},
+	{"recurse", `{}`, `the plugin stopped: stack overflow`},
+	{"bomb", `{}`, `tool.x.limits.memory exceeded: 7405568 of 8388608 bytes, and more was asked for`},
+	{"bomb_says", `{}`, `tool.x.limits.memory exceeded: 7405568 of 8388608 bytes, and more was asked for`},
+	{"bomb_at_once", `{}`, `tool.x.limits.memory exceeded: `},
+	{"bomb_blocks", `{}`, `tool.x.limits.memory exceeded: `},
+	{"bomb_small_blocks", `{}`, `x.bomb_small_blocks: `},
+	{"bomb_variables", `{}`, `x.bomb_variables: `},
+	{"exit", `{}`, `the plugin exited with code 3`},
+	{"exit_well", `{}`, `the plugin exited with code 0`},
+	{"trap", `{}`, `the plugin stopped: wasm error: unreachable (last words)`},
+	{"fail", `{}`, `no such thing`},
+	{"fail_well", `{}`, `no such thing`},
+	{"fail_silently", `{}`, `the plugin failed without saying why (it returned 7)`},
+	{"error_forged", `{}`, `the plugin failed without saying why (it returned 1)`},
+	{"error_empty", `{}`, `x.error_empty: `},
+	{"output_far", `{}`, `x.output_far: answered nothing`},
+	{"output_long", `{}`, `x.output_long: answered nothing`},
+	{"output_all", `{}`, `x.output_all: `},
+	{"forge", `{}`, `the plugin stopped: host: Extism's memory is corrupt`},
+	{"forge_root", `{}`, `the plugin stopped: host: Extism's memory is corrupt`},
+	{"free_input", `{}`, `x.free_input`},
+	{"log", `{}`, `x.log: `},
+	{"log_forged", `{}`, `x.log_forged: `},
+	{"log_always", `{}`, `tool.x.limits.`},
+	{"fetch", `{}`, `the plugin stopped: wasm error: unreachable`},
+	{"sleep", `{}`, `tool.x.limits.`},
+	{"raw", `{"args": ["{"]}`, `x.raw: `},
+	{"raw", `{"args": [""]}`, `x.raw: `},
+	{"raw", `{"args": ["1 2"]}`, `x.raw: `},
+	{"raw", `{"args": ["{\"a\": 1, \"a\": 2}"]}`, `x.raw: `},
+	{"raw", `{"args": ["` + strings.Repeat("[", 10_000) + `"]}`, `x.raw: `},
+	{"raw", `{"args": ["NaN"]}`, `x.raw: `},
+	{"raw", `{"args": ["{\"$bytes\": \"AAAA\"}"]}`, `{"ok":{"$dict":[["$bytes","AAAA"]]}}`},
+	{"raw", `{"args": ["{\"a\": [1, 2.5, \"x\", null, true]}"]}`, `{"ok":{"a":[1,2.5,"x",null,true]}}`},
+	{"raw", `{"args": ["17"]}`, `x.raw: `},
+	{"raw", `{"args": [1]}`, `"type":"TypeError"`},
+	{"raw", `{"args": []}`, `"type":"TypeError"`},
+	{"raw", `{"args": ["1"], "kwargs": {"more": 2}}`, `"type":"TypeError"`},
+	{"world", `{}`, `{"ok":0}`},
+	{"count", `{}`, `{"ok":1}`},
+}
+
+func hostileFunctions() []string {
+	var names []string
+	for _, m := range misdeeds {
+		if !slices.Contains(names, m.function) {
+			names = append(names, m.function)
+		}
+	}
+	return append(names, "grow", "random")
+}
+
+// Whatever a plugin does, its call is all that it hurts: the next call of each function answers as if nothing had been.
+func TestHostilePlugin(t *testing.T) {
+	for _, stateful := range []bool{false, true} {
+		names := hostileFunctions()
+		c := toolConfig(t, "hostile", fmt.Sprintf("stateful = %v\nlimits = { fuel = 60_000_000, memory = \"8MiB\", wall_time = \"300ms\" }\n", stateful), names...)
+		log := &memoryLog{}
+		c.Audit = log
+		b := openTools(t, c, names...)
+		s := session(t, b.Host)
+		for range 2 {
+			for _, m := range misdeeds {
+				if stateful && m.function == "count" {
+					continue
+				}
+				got := b.call(t, s, m.function, m.request)
+				if !strings.Contains(got, m.want) {
+					t.Errorf("stateful %v: %s%.60s: %.400s\nwant %s", stateful, m.function, m.request, got, m.want)
+				}
+				if strings.Contains(got, ".go:") || strings.Contains(got, "goroutine") || strings.Contains(got, "\\n\\t") {
+					t.Errorf("%s: the answer shows the host's insides: %s", m.function, got)
+				}
+				if strings.HasPrefix(got, `{"error"`) && !strings.Contains(got, `"type":"TypeError"`) && (!strings.Contains(got, `"type":"x.Error"`) || !strings.Contains(got, "x."+m.function)) {
+					t.Errorf("%s: the error does not name the tool: %s", m.function, got)
+				}
+			}
+		}
+		if r := exec(t, s, "value 1"); !r.OK {
+			t.Errorf("the session: %+v", r.Error)
+		}
+		for _, r := range log.all() {
+			if r.Kind == audit.Outcome && r.Error == "" && r.Result == nil && r.Answer == nil {
+				t.Errorf("call %d of %s has no outcome", r.Call, r.Capability)
+			}
+		}
+	}
+}
+
+func TestPluginState(t *testing.T) {
+	names := []string{"count", "fail", "trap", "grow", "random"}
+	for _, test := range []struct {
+		stateful bool
+		steps    []string // function, answer
+	}{
+		{false, []string{"count", `{"ok":1}`, "count", `{"ok":1}`, "grow", `{"ok":2}`, "grow", `{"ok":2}`, "count", `{"ok":1}`}},
+		{true, []string{"count", `{"ok":1}`, "count", `{"ok":2}`, "fail", "no such thing", "grow", `{"ok":2}`, "count", `{"ok":3}`, "trap", "unreachable", "count", `{"ok":1}`}},
+	} {
+		b := openTools(t, toolConfig(t, "hostile", fmt.Sprintf("stateful = %v\n", test.stateful), names...), names...)
+		first, second := session(t, b.Host), session(t, b.Host)
+		for i := 0; i < len(test.steps); i += 2 {
+			if got := b.call(t, first, test.steps[i], "{}"); !strings.Contains(got, test.steps[i+1]) {
+				t.Errorf("stateful %v: step %d, %s: %s, want %s", test.stateful, i/2, test.steps[i], got, test.steps[i+1])
+			}
+		}
+		if got := b.call(t, second, "count", "{}"); got != `{"ok":1}` {
+			t.Errorf("stateful %v: another session: %s", test.stateful, got)
+		}
+		b.call(t, first, "count", "{}")
+		if err := first.Reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := b.call(t, first, "count", "{}"); got != `{"ok":1}` {
+			t.Errorf("stateful %v: after a reset: %s", test.stateful, got)
+		}
+		err := first.Checkpoint()
+		if (err != nil) != test.stateful || err != nil && err != host.ErrToolState {
+			t.Errorf("stateful %v: checkpoint: %v", test.stateful, err)
+		}
+		if one, other := b.call(t, first, "random", "{}"), b.call(t, second, "random", "{}"); one != other {
+			t.Errorf("stateful %v: entropy differs: %s, %s", test.stateful, one, other)
+		}
+	}
+}
+
+// A start function and a constructor run once, under the tool's limits; tables that cannot be put back are made anew.
+func TestPluginStarts(t *testing.T) {
+	b := openTools(t, toolConfig(t, "initialised", "", "state"), "state")
+	s := session(t, b.Host)
+	for range 3 {
+		if got := b.call(t, s, "state", "{}"); got != `{"ok":4}` {
+			t.Errorf("state: %s", got)
+		}
+	}
+	for module, want := range map[string]string{
+		"startloop":   "the plugin does not start: tool.x.limits.fuel exceeded: 50000 of 50000",
+		"initialtrap": "the plugin does not start: the plugin stopped: wasm error: unreachable",
+	} {
+		var logged lines
+		c := toolConfig(t, module, "limits.fuel = 50_000\n", "quiet")
+		c.Logger = logger(&logged)
+		var b *toolbox
+		soon(t, func() { b = openTools(t, c, "quiet") })
+		s := session(t, b.Host)
+		if got := b.call(t, s, "quiet", "{}"); !strings.Contains(got, want) || !strings.Contains(got, `"type":"x.Error"`) {
+			t.Errorf("%s: %s", module, got)
+		}
+		if r := exec(t, s, "value 1"); !r.OK || !strings.Contains(logged.String(), "a plugin does not start") {
+			t.Errorf("%s: %+v, logged %s", module, r.Error, logged.String())
+		}
+	}
+}
+
+// What a plugin calls goes through the gate under the grants of its own table, and is in the log as the tool's.
+func TestPluginCalls(t *testing.T) {
+	names := []string{"ask", "twice", "often", "forged"}
+	c := toolConfig(t, "calls", "grant.math = { functions = [\"sqrt\"], calls = 4, when = 'args.x < 100.0' }\nlimits.host_calls = 3\n", names...)
+	log := &memoryLog{}
+	c.Audit = log
+	b := openTools(t, c, names...)
+	s := session(t, b.Host)
+	for _, step := range []struct{ function, request, want string }{
+		{"ask", `{"args": ["{\"args\": [16]}"]}`, `{"ok":{"ok":4.0}}`},
+		{"ask", `{"args": ["{\"args\": [160]}"]}`, `math.sqrt is denied by policy \"p/x\": the condition does not hold`},
+		{"ask", `{"args": ["nonsense"]}`, `the request is malformed`},
+		{"twice", `{"args": ["{\"args\": [9]}"]}`, `{"ok":{"ok":3.0}}`},
+		{"forged", `{}`, `x.forged`},
+		{"often", `{"args": ["{\"args\": [9]}"]}`, `tool.x.limits.`},
+		{"ask", `{"args": ["{\"args\": [16]}"]}`, `the session has made all of its 4 calls`},
+	} {
+		if got := b.call(t, s, step.function, step.request); !strings.Contains(got, step.want) {
+			t.Errorf("%s: %s\nwant %s", step.function, got, step.want)
+		}
+	}
+	var within []string
+	for _, r := range log.all() {
+		if r.Within > 0 && len(within) < 5 {
+			within = append(within, fmt.Sprintf("%s %s %d.%d.%d %s %s", r.Kind, r.Tool, r.Exec, r.Within, r.Call, r.Capability, r.Rule))
+		}
+	}
+	want := []string{
+		"decision x 1.1.1 math.sqrt tool.x.grant.math", "outcome x 1.1.1 math.sqrt ",
+		"decision x 2.1.1 math.sqrt tool.x.grant.math", "decision x 3.1.1 math.sqrt tool.x.grant.math", "decision x 4.1.1 math.sqrt tool.x.grant.math",
+	}
+	if !slices.Equal(within, want) {
+		t.Errorf("records %q, want %q", within, want)
+	}
+	opened := log.all()[0]
+	if len(opened.Tools) != 1 || opened.Tools[0].Name != "x" || !strings.HasPrefix(opened.Tools[0].Plugin, "sha256:") || opened.Tools[0].Schema == "" {
+		t.Errorf("tools %+v", opened.Tools)
+	}
+}
+
+func TestPluginsThatCannotBeUsed(t *testing.T) {
+	for _, test := range []struct{ name, module, more, function, want string }{
+		{"wants what is not granted", "calls", "", "ask", "extism:host/user::math_sqrt (i64) -> i64: not granted"},
+		{"does not have what it describes", "hostile", "", "missing", `describes a function "missing" and does not export it`},
+		{"describes what is no function", "hostile", "", "memory", `describes a function "memory" and does not export it`},
+		{"lacks a function that the policy names", "hostile", "functions = [\"quiet\", \"quite\"]\n", "quiet", `p.toml:7:23: it has no function "quite", only quiet`},
+		{"has no room", "hostile", "limits.memory = \"1MiB\"\n", "quiet", ""},
+	} {
+		h, err := host.New(t.Context(), toolConfig(t, test.module, test.more, test.function))
+		if err == nil {
+			h.Close()
+		}
+		if (err == nil) != (test.want == "") || err != nil && (!strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), `tool "x"`)) {
+			t.Errorf("%s: %v, want %s", test.name, err, test.want)
+		}
+	}
+	c := toolConfig(t, "hostile", "", "quiet")
+	c.Plugins = func(string) ([]byte, error) { return []byte("another"), nil }
+	if _, err := host.New(t.Context(), c); err == nil || !strings.Contains(err.Error(), "the policy wants sha256:") {
+		t.Errorf("another module: %v", err)
+	}
+}
+
+// The time of the run is that of its tools too, and the caller can end it.
+func TestPluginIsStoppedWithTheRun(t *testing.T) {
+	names := []string{"loop", "count"}
+	c := toolConfig(t, "hostile", "limits = { fuel = 1_000_000_000_000, wall_time = \"1h\" }\n[limits]\nwall_time = \"100ms\"\n", names...)
+	b := openTools(t, c, names...)
+	s := session(t, b.Host)
+	soon(t, func() {
+		if r := exec(t, s, hostcall(slices.Index(b.functions, "loop"), "{}")); r.Error == nil || r.Error.Limit != "wall_time" {
+			t.Errorf("the run: %+v", r.Error)
+		}
+	})
+	other := session(t, b.Host)
+	ctx, cancel := context.WithCancel(t.Context())
+	soon(t, func() {
+		cancel()
+		if _, err := other.Exec(ctx, hostcall(slices.Index(b.functions, "loop"), "{}"), host.ExecOptions{}); err == nil {
+			t.Error("no error")
+		}
+	})
+	if got := b.call(t, session(t, b.Host), "count", "{}"); got != `{"ok":1}` {
+		t.Errorf("another session: %s", got)
+	}
+}

@@ -1,0 +1,21 @@
+;; A plugin with a start function and a constructor, which says whether each has run once, in this order.
+(module
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u8" (func $store (param i64 i32)))
+  (import "extism:host/env" "output_set" (func $output (param i64 i64)))
+  (memory (export "memory") 1)
+  (table 2 funcref)
+  (global $state (mut i32) (i32.const 1))
+  (func $start (global.set $state (i32.mul (global.get $state) (i32.const 3))))
+  (start $start)
+  (func (export "__wasm_call_ctors") (global.set $state (i32.add (global.get $state) (i32.const 1))))
+  ;; state says the state, and spoils it: in the global, and in a table that cannot be put back.
+  (func (export "state") (result i32) (local $handle i64)
+    (if (i32.eqz (ref.is_null (table.get 0 (i32.const 0)))) (then (unreachable)))
+    (table.set 0 (i32.const 0) (ref.func $start))
+    (local.set $handle (call $alloc (i64.const 1)))
+    (call $store (local.get $handle) (i32.add (i32.const 48) (global.get $state)))
+    (call $output (local.get $handle) (i64.const 1))
+    (global.set $state (i32.const 9))
+    (i32.const 0))
+  (elem declare func $start))

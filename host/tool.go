@@ -1,0 +1,258 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/policies"
+)
+
+// A tool is one [tool.NAME] of the policy, made ready: a plugin in a host of its own, whose policy is what the tool itself may do. So its
+// limits, grants and quotas are kept as those of agents are, and what it calls goes through the same gate. To the agent its functions are a family
+// of capabilities: calls of them are decided and recorded as any others.
+type tool struct {
+	*policies.Tool
+	host      *Host  // runs the plugin
+	digest    string // of the plugin
+	schema    string // digest of its description, if that is not in the plugin
+	doc       string
+	functions []toolFunction
+	runner    runner
+}
+
+// A runner runs the functions of one plugin. An error that is neither a Python exception nor that of ctx is a fault of the host.
+type runner interface {
+	run(ctx context.Context, caller *execution, f *toolFunction, args capabilities.Arguments) (any, error)
+}
+
+// A toolFunction is one function of a tool, as its plugin describes it.
+type toolFunction struct {
+	name, signature, doc string
+	parsed               *capabilities.Signature
+
+	export string // of a module
+	input  func(args capabilities.Arguments, limit int) ([]byte, error)
+	output func(answer []byte) (any, error)
+}
+
+// maxPlugin is how long a plugin may be, in bytes, and maxSchema its description.
+const (
+	maxPlugin = 64 * mib
+	maxSchema = mib
+)
+
+// toolError is the class of what goes wrong in a tool, in the module that has its functions.
+const toolError = "Error"
+
+// openTools makes the tools of the policy ready, each with its own host.
+func (h *Host) openTools(ctx context.Context) error {
+	var errs []error
+	for i := range h.policy.Tools {
+		t := &tool{Tool: &h.policy.Tools[i]}
+		if err := h.openTool(ctx, t); err != nil {
+			errs = append(errs, fmt.Errorf("host: %v: tool %q: %w", t.Position, t.Name, err))
+			continue
+		}
+		h.tools = append(h.tools, t)
+	}
+	return errors.Join(errs...)
+}
+
+func (h *Host) openTool(ctx context.Context, t *tool) (err error) {
+	plugin, err := h.readPlugin(t.Plugin, maxPlugin)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrPlugin, err)
+	}
+	t.digest = audit.Digest(plugin)
+	if want := "sha256:" + t.SHA256; t.digest != want {
+		return fmt.Errorf("%w: %s has %s, and the policy wants %s", ErrPlugin, t.Plugin, t.digest, want)
+	}
+	if t.IsPython() {
+		err = h.openPython(ctx, t, plugin)
+	} else {
+		err = h.openModule(ctx, t, plugin)
+	}
+	if err != nil {
+		return err
+	}
+	for i := range t.functions {
+		f := &t.functions[i]
+		if f.parsed, err = capabilities.ParseSignature(f.signature); err != nil {
+			return errors.Join(fmt.Errorf("%w: function %q: %w", ErrPlugin, f.name, err), t.close())
+		}
+	}
+	for i, name := range t.Functions {
+		if !slices.ContainsFunc(t.functions, func(f toolFunction) bool { return f.name == name }) {
+			return errors.Join(fmt.Errorf("%w: %v: it has no function %q, only %s", ErrPlugin, t.Positions[i], name, t.functionNames()), t.close())
+		}
+	}
+	return nil
+}
+
+func (t *tool) functionNames() string {
+	names := make([]string, len(t.functions))
+	for i := range t.functions {
+		names[i] = t.functions[i].name
+	}
+	slices.Sort(names)
+	return strings.Join(names, ", ")
+}
+
+// readPlugin reads a file that the policy names, of at most so many bytes.
+func (h *Host) readPlugin(path string, most int64) ([]byte, error) {
+	path = besidePolicy(h.policy, path)
+	if h.config.Plugins != nil {
+		data, err := h.config.Plugins(path)
+		if err == nil && int64(len(data)) > most {
+			err = fmt.Errorf("%s has more than %d bytes", path, most)
+		}
+		return data, err
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, most+1))
+	if err == nil && int64(len(data)) > most {
+		err = fmt.Errorf("%s has more than %d bytes", path, most)
+	}
+	return data, err
+}
+
+// newToolHost makes the host of a tool, without a program. It ends with h, shares its cache, and records in the journals of the sessions that call the tool.
+func (h *Host) newToolHost(t *tool) *Host {
+	p := &Host{
+		config: Config{
+			Policy: t.Policy(), Capabilities: h.config.Capabilities, Guest: h.config.Guest,
+			Approver: h.config.Approver, ApprovalTimeout: h.config.ApprovalTimeout, Spare: h.config.Spare,
+		},
+		policy: t.Policy(), logger: h.logger.With("tool", t.Name), limits: t.Policy().Limits.WithDefaults(),
+		program: &program{spareLimit: h.config.spareInstances()},
+		closing: h.closing, stop: func() {}, cache: h.cache, registry: h.config.Capabilities,
+		tool: t, sessions: make(map[*Session]struct{}),
+	}
+	return p
+}
+
+// family describes the tool to the policy, the guest and the gate.
+func (t *tool) family() capabilities.Family {
+	family := capabilities.Family{Name: t.Name, Doc: cmp.Or(t.doc, "Functions of the tool "+t.Name+"."), Exceptions: map[string]string{toolError: "RuntimeError"}}
+	for i := range t.functions {
+		family.Capabilities = append(family.Capabilities, &toolCapability{tool: t, function: &t.functions[i]})
+	}
+	return family
+}
+
+// effects are those of what the tool may call; one that remembers does not give equal results for equal arguments.
+func (t *tool) effects() capabilities.Effects {
+	effects := capabilities.Effects(0)
+	for _, g := range t.host.functions {
+		effects |= g.capability.Spec().Effects &^ capabilities.Pure
+	}
+	if t.Stateful {
+		effects |= capabilities.Reads
+	}
+	if effects == 0 {
+		return capabilities.Pure
+	}
+	return effects
+}
+
+func (t *tool) close() error {
+	if t.host == nil {
+		return nil
+	}
+	return errors.Join(t.host.program.closeSpare(), t.host.program.close())
+}
+
+// A toolCapability is one function of a tool as a capability.
+type toolCapability struct {
+	tool     *tool
+	function *toolFunction
+}
+
+// Spec implements [capabilities.Capability].
+func (c *toolCapability) Spec() capabilities.Spec {
+	return capabilities.Spec{
+		Family: c.tool.Name, Function: c.function.name, Signature: c.function.signature, Doc: c.function.doc, Effects: c.tool.effects(),
+	}
+}
+
+// Call implements [capabilities.Capability]. Only the gate calls it: ctx has the execution that calls.
+func (c *toolCapability) Call(ctx context.Context, call *capabilities.Call) (any, error) {
+	args, err := c.function.parsed.Bind(c.tool.Name, c.function.name, call)
+	if err != nil {
+		return nil, err
+	}
+	caller := executionOf(ctx)
+	if caller == nil {
+		return nil, errors.New("host: a tool was called by no session")
+	}
+	return c.tool.runner.run(ctx, caller, c.function, args)
+}
+
+// fail is the exception for a call of a tool that came to nothing. limit is the key of [tool.NAME.limits] that ended it; it may be empty.
+func (t *tool) fail(f *toolFunction, limit, message string) error {
+	attributes := map[string]any{"tool": t.Name, "limit": nil}
+	if limit != "" {
+		attributes["limit"] = limit
+	}
+	return &capabilities.PythonError{Type: t.Name + "." + toolError, Message: t.Name + "." + f.name + ": " + message, Attributes: attributes}
+}
+
+// exceeded says which limit of the tool ended a call.
+func (t *tool) exceeded(f *toolFunction, limit string, usage Usage) error {
+	return t.fail(f, limit, "tool."+t.Name+"."+t.host.figures(limit, usage))
+}
+
+// enter begins a call of the tool: an execution in its own host, whose records are the caller's. The caller of enter sets the instance and calls
+// leave.
+func (t *tool) enter(ctx context.Context, caller *execution) (context.Context, *execution) {
+	s := &Session{host: t.host, id: caller.session.id, usage: caller.session.usage.Tool(t.Name).Clone()}
+	x := &execution{session: s, journal: caller.journal, caller: caller}
+	x.journal.common.Tool, x.journal.common.Within = t.Name, int(caller.calls)
+	ctx, x.deadline = t.host.deadline(ctx, t.host.limits.WallTime)
+	return ctx, x
+}
+
+// leave ends what enter began: what was used of the tool's quotas, and of the room in records, is the caller's to know.
+func (x *execution) leave() {
+	x.deadline.stop()
+	*x.caller.session.usage.Tool(x.session.host.tool.Name) = x.session.usage
+	x.caller.journal.room = x.journal.room
+}
+
+// release gives back the instance that a call had. A plugin that was stopped begins anew the next time.
+func (t *tool) release(s *Session, in *instance) error {
+	switch {
+	case in.broken:
+		delete(s.plugins, t)
+		return in.close(context.Background())
+	case t.Stateful:
+		if s.plugins == nil {
+			s.plugins = make(map[*tool]*instance)
+		}
+		s.plugins[t] = in
+		return nil
+	}
+	return t.host.program.retire(in)
+}
+
+// dropPlugins ends the plugins that remember for the session.
+func (s *Session) dropPlugins() error {
+	var errs []error
+	for t, in := range s.plugins {
+		errs = append(errs, t.host.program.retire(in))
+	}
+	s.plugins = nil
+	return errors.Join(errs...)
+}
