@@ -10,12 +10,20 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
-// Symbols returns the names of the imports that a policy's grants are, in the order of link.Order: "math_sqrt" for math.sqrt.
-func Symbols(policy *policies.Policy) []string {
+// Symbols returns the names of the imports that a policy's grants are, in the order of link.Order: "math_sqrt" for math.sqrt. Those of the functions of its tools
+// are among them if their families, which [Tools] gives, are.
+func Symbols(policy *policies.Policy, tools ...capabilities.Family) []string {
 	symbols := []string{}
 	for _, grant := range policy.Grants {
 		for _, function := range grant.Functions {
 			symbols = append(symbols, symbol(grant.Family, function))
+		}
+	}
+	for _, family := range tools {
+		if grant := policy.Grant(family.Name); grant != nil {
+			for _, function := range functionsOf(grant, family) {
+				symbols = append(symbols, symbol(family.Name, function))
+			}
 		}
 	}
 	slices.Sort(symbols)
@@ -119,4 +127,23 @@ func functionsOf(grant *policies.Grant, family capabilities.Family) []string {
 		}
 	}
 	return names
+}
+
+// A Function is one function that the policy grants, as code in a session knows it.
+type Function struct {
+	capabilities.Spec
+	Module string // the name of its module in Python: the family's, or what the policy calls it
+	Note   string // the policy's, why it is granted
+}
+
+// Functions returns what code in the host's sessions may call, those of tools too, sorted by family and function. The caller owns the slice.
+func (h *Host) Functions() []Function {
+	list := make([]Function, len(h.functions))
+	for i, g := range h.functions {
+		list[i] = Function{g.capability.Spec(), g.grant.PythonName(), g.grant.Note}
+	}
+	slices.SortFunc(list, func(a, b Function) int {
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Function, b.Function))
+	})
+	return list
 }

@@ -25,23 +25,23 @@ type pluginRunner struct {
 }
 
 // openModule makes a tool ready that is a WebAssembly module.
-func (h *Host) openModule(ctx context.Context, t *tool, wasm []byte) (err error) {
-	if err := h.describeModule(t, wasm); err != nil {
+func (h *Host) openModule(ctx context.Context, t *tool, wasm []byte, files pluginFiles) (err error) {
+	if err := t.describeModule(wasm, files); err != nil {
 		return err
 	}
 	t.host = h.newToolHost(t)
 	p := t.host
 	p.bounds = pluginBounds(p.limits)
 	p.program.memoryLimit = uint64(p.limits.Memory)
-	if p.functions, err = grantedFunctions(p.policy, p.registry); err != nil {
+	if p.functions, err = t.reach(p.registry); err != nil {
 		return err
 	}
 	if err := redactions(p.policy, p.registry, p.functions); err != nil {
 		return err
 	}
-	linked, err := link.Plugin(wasm, Symbols(p.policy))
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
+	linked, err := t.link(wasm)
+	if err != nil || h.config.Replay != nil {
+		return err // nothing runs when calls are replayed
 	}
 	detached, err := link.Detach(linked)
 	if err != nil {
@@ -65,12 +65,21 @@ func (h *Host) openModule(ctx context.Context, t *tool, wasm []byte) (err error)
 	return nil
 }
 
+// link makes the plugin fit to run under its grants.
+func (t *tool) link(wasm []byte) ([]byte, error) {
+	linked, err := link.Plugin(wasm, Symbols(t.Policy()))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
+	}
+	return linked, nil
+}
+
 // describeModule reads what the plugin has to offer, and checks that it exports it.
-func (h *Host) describeModule(t *tool, wasm []byte) error {
+func (t *tool) describeModule(wasm []byte, files pluginFiles) error {
 	var sidecar []byte
 	if t.Schema != "" {
 		var err error
-		if sidecar, err = h.readPlugin(t.Schema, maxSchema); err != nil {
+		if sidecar, err = files.read(t.Schema, maxSchema); err != nil {
 			return fmt.Errorf("%w: %w", ErrPlugin, err)
 		}
 		t.schema = audit.Digest(sidecar)

@@ -39,6 +39,9 @@ func (h *Host) openPython(ctx context.Context, t *tool, source []byte) (err erro
 	}
 	p.bounds = boundsOf(p.limits)
 	p.config.Audit = audit.Discard // what it records is in the journal of the session that calls it
+	if _, err := t.reach(p.registry); err != nil {
+		return err
+	}
 	if err := p.prepare(ctx); err != nil {
 		return errors.Join(err, t.close())
 	}

@@ -24,6 +24,7 @@ type tool struct {
 	digest    string // of the plugin
 	schema    string // digest of its description, if that is not in the plugin
 	doc       string
+	effects   capabilities.Effects
 	functions []toolFunction
 	runner    runner
 }
@@ -66,23 +67,38 @@ func (h *Host) openTools(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-func (h *Host) openTool(ctx context.Context, t *tool) (err error) {
-	plugin, err := h.readPlugin(t.Plugin, maxPlugin)
+func (h *Host) openTool(ctx context.Context, t *tool) error {
+	files := pluginFiles{h.policy, h.config.Plugins}
+	plugin, err := t.read(files)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrPlugin, err)
-	}
-	t.digest = audit.Digest(plugin)
-	if want := "sha256:" + t.SHA256; t.digest != want {
-		return fmt.Errorf("%w: %s has %s, and the policy wants %s", ErrPlugin, t.Plugin, t.digest, want)
+		return err
 	}
 	if t.IsPython() {
 		err = h.openPython(ctx, t, plugin)
 	} else {
-		err = h.openModule(ctx, t, plugin)
+		err = h.openModule(ctx, t, plugin, files)
 	}
 	if err != nil {
 		return err
 	}
+	return t.checkFunctions()
+}
+
+// read reads the plugin, which must be the one that the policy means.
+func (t *tool) read(files pluginFiles) ([]byte, error) {
+	plugin, err := files.read(t.Plugin, maxPlugin)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrPlugin, err)
+	}
+	t.digest = audit.Digest(plugin)
+	if want := "sha256:" + t.SHA256; t.digest != want {
+		return nil, fmt.Errorf("%w: %s has %s, and the policy wants %s", ErrPlugin, t.Plugin, t.digest, want)
+	}
+	return plugin, nil
+}
+
+// checkFunctions checks that what the plugin describes makes sense to Python, and that it has what the policy names.
+func (t *tool) checkFunctions() (err error) {
 	for i := range t.functions {
 		f := &t.functions[i]
 		if f.parsed, err = capabilities.ParseSignature(f.signature); err != nil {
@@ -106,11 +122,17 @@ func (t *tool) functionNames() string {
 	return strings.Join(names, ", ")
 }
 
-// readPlugin reads a file that the policy names, of at most so many bytes.
-func (h *Host) readPlugin(path string, most int64) ([]byte, error) {
-	path = besidePolicy(h.policy, path)
-	if h.config.Plugins != nil {
-		data, err := h.config.Plugins(path)
+// pluginFiles are the files that a policy names for its tools.
+type pluginFiles struct {
+	policy *policies.Policy
+	open   func(path string) ([]byte, error) // nil: those on the disk
+}
+
+// read reads a file of at most so many bytes.
+func (f pluginFiles) read(path string, most int64) ([]byte, error) {
+	path = besidePolicy(f.policy, path)
+	if f.open != nil {
+		data, err := f.open(path)
 		if err == nil && int64(len(data)) > most {
 			err = fmt.Errorf("%s has more than %d bytes", path, most)
 		}
@@ -152,19 +174,20 @@ func (t *tool) family() capabilities.Family {
 	return family
 }
 
-// effects are those of what the tool may call; one that remembers does not give equal results for equal arguments.
-func (t *tool) effects() capabilities.Effects {
-	effects := capabilities.Effects(0)
-	for _, g := range t.host.functions {
-		effects |= g.capability.Spec().Effects &^ capabilities.Pure
+// reach finds what the tool may call itself, and sets what effects that can have; a tool that remembers does not give equal results for equal arguments.
+func (t *tool) reach(known *capabilities.Registry) ([]*granted, error) {
+	functions, err := grantedFunctions(t.Policy(), known)
+	t.effects = 0
+	for _, g := range functions {
+		t.effects |= g.capability.Spec().Effects &^ capabilities.Pure
 	}
 	if t.Stateful {
-		effects |= capabilities.Reads
+		t.effects |= capabilities.Reads
 	}
-	if effects == 0 {
-		return capabilities.Pure
+	if t.effects == 0 {
+		t.effects = capabilities.Pure
 	}
-	return effects
+	return functions, err
 }
 
 func (t *tool) close() error {
@@ -183,7 +206,7 @@ type toolCapability struct {
 // Spec implements [capabilities.Capability].
 func (c *toolCapability) Spec() capabilities.Spec {
 	return capabilities.Spec{
-		Family: c.tool.Name, Function: c.function.name, Signature: c.function.signature, Doc: c.function.doc, Effects: c.tool.effects(),
+		Family: c.tool.Name, Function: c.function.name, Signature: c.function.signature, Doc: c.function.doc, Effects: c.tool.effects,
 	}
 }
 
@@ -255,4 +278,51 @@ func (s *Session) dropPlugins() error {
 	}
 	s.plugins = nil
 	return errors.Join(errs...)
+}
+
+// Tools describes the tools of a policy as far as that can be done without running anything: as families whose functions cannot be called. Plugins are read as
+// [Config.Plugins] says. Of a plugin in Python it knows the functions that the policy names, and not their parameters; the family of one of which the policy
+// names none is empty.
+//
+// A plugin that is not the one that the policy means, wants more than it is granted, or does not have what it describes is a mistake of the policy: the error
+// is of type [policies.Errors].
+func Tools(policy *policies.Policy, known *capabilities.Registry, read func(path string) ([]byte, error)) ([]capabilities.Family, error) {
+	var families []capabilities.Family
+	var mistakes policies.Errors
+	for i := range policy.Tools {
+		t := &tool{Tool: &policy.Tools[i]}
+		if err := t.foresee(pluginFiles{policy, read}, known); err != nil {
+			mistakes = append(mistakes, policy.Mistake(t.Position, fmt.Sprintf("tool %q: %v", t.Name, err), ""))
+			continue
+		}
+		families = append(families, t.family())
+	}
+	if mistakes != nil {
+		return nil, mistakes
+	}
+	return families, nil
+}
+
+// foresee finds out what can be known of a tool that does not run.
+func (t *tool) foresee(files pluginFiles, known *capabilities.Registry) error {
+	plugin, err := t.read(files)
+	if err != nil {
+		return err
+	}
+	if _, err := t.reach(known); err != nil {
+		return err
+	}
+	if t.IsPython() {
+		for _, name := range t.Functions {
+			t.functions = append(t.functions, toolFunction{name: name, signature: "(*args, **kwargs)"})
+		}
+		return t.checkFunctions()
+	}
+	if err := t.describeModule(plugin, files); err != nil {
+		return err
+	}
+	if _, err := t.link(plugin); err != nil {
+		return err
+	}
+	return t.checkFunctions()
 }

@@ -1,33 +1,12 @@
 package mcpserver
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"strings"
 
-	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/guest"
 )
-
-// A granted function, and how it is called.
-type function struct {
-	capabilities.Spec
-	name string // with the module's name in Python
-	note string // the policy's
-}
-
-// granted are the functions that the policy grants.
-func granted(config Config) (functions []function) {
-	for _, grant := range config.Policy.Grants {
-		for _, name := range grant.Functions {
-			if capability, ok := config.Capabilities.Lookup(grant.Family + "." + name); ok {
-				functions = append(functions, function{capability.Spec(), cmp.Or(grant.As, grant.Family) + "." + name, grant.Note})
-			}
-		}
-	}
-	return functions
-}
 
 // describeTool is what the model is told of run_python.
 func describeTool(config Config) string {
@@ -46,18 +25,18 @@ const briefDescription = 3000
 func describeGrants(config Config, brief int) string {
 	var modules, functions strings.Builder
 	fmt.Fprintf(&modules, "\nModules to import: %s\n\nFunctions, each in a module to import that has the name before the dot:\n", orNone(config.Policy.Python.Imports))
-	specs := granted(config)
+	specs := config.Host.Functions()
 	for _, spec := range specs {
-		fmt.Fprintf(&functions, "  %s%s  %s", spec.name, spec.Signature, spec.Doc)
-		if spec.note != "" {
-			fmt.Fprintf(&functions, " (%s)", spec.note)
+		fmt.Fprintf(&functions, "  %s.%s%s  %s", spec.Module, spec.Function, spec.Signature, spec.Doc)
+		if spec.Note != "" {
+			fmt.Fprintf(&functions, " (%s)", spec.Note)
 		}
 		functions.WriteByte('\n')
 	}
 	if functions.Len() > brief {
 		functions.Reset()
 		for _, spec := range specs {
-			fmt.Fprintf(&functions, "  %s%s\n", spec.name, spec.Signature)
+			fmt.Fprintf(&functions, "  %s.%s%s\n", spec.Module, spec.Function, spec.Signature)
 		}
 		functions.WriteString("  (describe_policy says what they do)\n")
 	}

@@ -16,11 +16,10 @@ import (
 
 // Config says what is served.
 type Config struct {
-	Host         *host.Host             // stays the caller's
-	Policy       *policies.Policy       // the host's
-	Capabilities *capabilities.Registry // the host's
-	Logger       hclog.Logger           // nil means none
-	Version      string
+	Host    *host.Host       // stays the caller's
+	Policy  *policies.Policy // the host's
+	Logger  hclog.Logger     // nil means none
+	Version string
 
 	// MaxSessions bounds Python sessions; 0 means 256.
 	MaxSessions int
@@ -77,7 +76,7 @@ func New(config Config) *Server {
 
 // reachesOut tells clients whether code can touch more than itself.
 func reachesOut(config Config) bool {
-	for _, spec := range granted(config) {
+	for _, spec := range config.Host.Functions() {
 		if spec.Effects != capabilities.Pure {
 			return true
 		}

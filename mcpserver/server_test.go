@@ -50,7 +50,7 @@ func newServer(t testing.TB, sessions int) *mcpserver.Server {
 			t.Error(err)
 		}
 	})
-	return mcpserver.New(mcpserver.Config{Host: h, Policy: policy, Capabilities: known, Version: "test", MaxSessions: sessions})
+	return mcpserver.New(mcpserver.Config{Host: h, Policy: policy, Version: "test", MaxSessions: sessions})
 }
 
 // connect gives the SDK's own client, connected to a server in this process.

@@ -52,6 +52,9 @@ printed too, and change nothing.`)
 		if err == nil {
 			_, err = host.LoadPackages(policy, "", known)
 		}
+		if err == nil {
+			_, err = host.Tools(policy, known, nil)
+		}
 		switch {
 		case errors.As(err, &mistakes):
 			checked.Mistakes = findings(mistakes)

@@ -73,7 +73,7 @@ Exit codes: 0; with a call, 3 unless it is allowed as it is (a human would have 
 	return exitOK
 }
 
-var capabilityGrammar = regexp.MustCompile(`^[a-z][a-z0-9]*\.[a-z][a-z0-9_]*$`)
+var capabilityGrammar = regexp.MustCompile(`^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$`)
 
 // explained tells a policy file and a capability apart.
 func explained(args []string, families map[string][]string) (file, capability string, err error) {
@@ -119,9 +119,15 @@ type explainedCall struct {
 func explainCall(p *policies.Policy, capability, arguments string) (*explainedCall, error) {
 	e := &explainedCall{Capability: capability, policy: p.Name, at: p.File}
 	family, name, _ := strings.Cut(capability, ".")
-	for _, grant := range p.Explain(time.Now()).Grants {
+	explanation := p.Explain(time.Now())
+	for _, grant := range explanation.Grants {
 		if i := slices.IndexFunc(grant.Functions, func(f policies.ExplainedFunction) bool { return f.Name == name }); grant.Family == family && i >= 0 {
 			e.Grant, e.signature = &grant, grant.Functions[i].Signature
+		}
+	}
+	for _, grant := range explanation.Tools {
+		if grant.Family == family && p.Grant(family).Names(name) {
+			e.Grant = &grant
 		}
 	}
 	call := policies.Call{Capability: capability, Now: time.Now(), Usage: new(policies.Usage), Rates: new(policies.Rates)}
