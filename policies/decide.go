@@ -317,7 +317,7 @@ func (p *Policy) deny(capability, family, function string) Decision {
 		return Decision{Reason: "there is no policy"}
 	}
 	d := Decision{Position: Position{File: p.File}}
-	if !familyName.matches(family) || !functionName.matches(function) {
+	if !functionName.matches(family) || !functionName.matches(function) {
 		d.Reason = quote(capability) + " is not a capability's name, family.function"
 		return d
 	}

@@ -204,8 +204,8 @@ func readServers(c *checker, f field, into *Policy) {
 	into.Servers = nil
 	for _, e := range f.table.entries {
 		table := field{f.path + "." + pathKey(e.name), e.at, e.value}
-		if !familyName.matches(e.name) || slices.Contains(pythonKeywords, e.name) {
-			c.report(e.at, quote(e.name)+" is not a server's name", "a server is written in lower-case letters and digits, a letter first; as = \"…\" gives its module another name in Python")
+		if !functionName.matches(e.name) || slices.Contains(pythonKeywords, e.name) {
+			c.report(e.at, quote(e.name)+" is not a server's name", "a server is written in lower-case letters, digits and '_', a letter first")
 			continue
 		}
 		if !c.isTable(table) {

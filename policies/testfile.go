@@ -223,7 +223,7 @@ func readStepCall(c *checker, f field, into *Step) {
 	known, ok := c.vocab.Families[family]
 	_, exists := c.vocab.function(family, name)
 	switch {
-	case !familyName.matches(family) || !functionName.matches(name):
+	case !functionName.matches(family) || !functionName.matches(name):
 		c.complain(f, &complaint{f.value.at, quote(text) + " is not a capability's name", "write for example math.sqrt"})
 	case !ok:
 		families := c.vocab.familyNames()
