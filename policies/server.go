@@ -356,6 +356,16 @@ func namePatternMistake(item *value) *complaint {
 	return nil
 }
 
+// FitsName reports whether a function has a name, or fits a pattern of names, as functions of [mcp.NAME] has them.
+func FitsName(name, function string) bool {
+	return functionName.matches(function) && (name == function || namePattern(name).Match(function))
+}
+
+// Names reports whether the server's table grants a function.
+func (s *Server) Names(function string) bool {
+	return slices.ContainsFunc(s.Functions, func(name string) bool { return FitsName(name, function) })
+}
+
 // namePattern compiles a name in which "*" stands for any characters.
 func namePattern(text string) Pattern {
 	p := Pattern{text: text}
