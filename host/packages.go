@@ -29,7 +29,7 @@ func LoadPackages(policy *policies.Policy, lock string, registry *capabilities.R
 	for _, family := range registry.Families() {
 		families[strings.ToLower(family.Name)] = true
 	}
-	for _, grant := range policy.Grants {
+	for _, grant := range allGrants(policy) {
 		families[strings.ToLower(grant.PythonName())] = true
 	}
 	var wrong policies.Errors

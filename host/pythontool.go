@@ -77,7 +77,11 @@ func (r *pythonRunner) start(ctx context.Context, source string) (err error) {
 			if result.Error.Line != nil {
 				where = fmt.Sprintf(":%d", *result.Error.Line)
 			}
-			return fmt.Errorf("%w: %s%s: %s", ErrPlugin, name, where, result.Error.Error())
+			hint := ""
+			if result.Error.Type == "ImportError" && len(result.Withheld) > 0 {
+				hint = fmt.Sprintf("; what it may import is in [tool.%s.python]", r.tool.Name)
+			}
+			return fmt.Errorf("%w: %s%s: %s%s", ErrPlugin, name, where, result.Error.Error(), hint)
 		}
 		if step.code == describeTool {
 			if err := r.read(result); err != nil {

@@ -43,7 +43,11 @@ type savedHeader struct {
 // withoutConsent leaves out what a human has approved: a file does not prove that anybody did, so they are asked again.
 func withoutConsent(u policies.Usage) policies.Usage {
 	u = u.Clone()
-	maps.DeleteFunc(u.Answers, func(_ string, yes bool) bool { return yes })
+	approved := func(_ string, yes bool) bool { return yes }
+	maps.DeleteFunc(u.Answers, approved)
+	for _, tool := range u.Tools {
+		maps.DeleteFunc(tool.Answers, approved)
+	}
 	return u
 }
 

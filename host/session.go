@@ -223,6 +223,9 @@ func (s *Session) fall() bool {
 		s.host.logger.Warn("closing a guest that was stopped", "session", s.id, "error", err)
 	}
 	s.instance = nil
+	if err := s.dropPlugins(); err != nil {
+		s.host.logger.Warn("closing a plugin", "session", s.id, "error", err)
+	}
 	s.lost.Store(!s.current)
 	return s.current
 }

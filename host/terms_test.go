@@ -388,6 +388,34 @@ func TestSavedSessionAsksAgain(t *testing.T) {
 	}
 }
 
+// What a tool itself calls is asked about like any other call, under the tool's name, and not again in a session that has the answer; a
+// saved session asks again.
+func TestToolAsks(t *testing.T) {
+	a := &approver{answer: host.Answer{Allow: true, By: "ada", Session: true}}
+	c := toolConfig(t, "calls", "grant.math = { functions = [\"sqrt\"], approve = \"once\" }\n", "ask")
+	c.Approver = a
+	b := openTools(t, c, "ask")
+	s := session(t, b.Host)
+	for range 2 {
+		if got := b.call(t, s, "ask", `{"args": ["{\"args\": [16]}"]}`); got != `{"ok":{"ok":4.0}}` {
+			t.Errorf("%s", got)
+		}
+	}
+	var saved bytes.Buffer
+	if err := s.Save(&saved); err != nil {
+		t.Fatal(err)
+	}
+	restored, err := b.Restore(t.Context(), &saved)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer restored.Close()
+	b.call(t, restored, "ask", `{"args": ["{\"args\": [16]}"]}`)
+	if len(a.asked) != 2 || a.asked[0].Rule != "tool.x.grant.math" || a.asked[0].Policy != "p/x" {
+		t.Errorf("asked %+v", a.asked)
+	}
+}
+
 // A policy that was parsed without the scopes of a family would not ask it.
 func TestPolicyWithoutScopesIsRefused(t *testing.T) {
 	c, _ := boxed(t, "")

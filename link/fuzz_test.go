@@ -38,14 +38,43 @@ func FuzzLink(f *testing.F) {
 		if err := link.Check(linked, grants); err != nil {
 			t.Error(err)
 		}
-		if m, err := r.CompileModule(t.Context(), base); err == nil {
-			m.Close(t.Context())
-			m, err := r.CompileModule(t.Context(), linked)
-			if err != nil {
-				t.Fatalf("the base compiles, linked it does not: %v", err)
+		compiles(t, r, base, linked)
+	})
+}
+
+// FuzzPlugin: a plugin is refused with an error, or becomes a module that wazero compiles as it did before, with no import that a plugin may
+// not have and nothing that runs by itself.
+func FuzzPlugin(f *testing.F) {
+	seed(f)
+	f.Add(read(f, "tool"))
+	r := newRuntime(f)
+	f.Fuzz(func(t *testing.T, module []byte) {
+		plugin, err := link.Plugin(module, []string{"a_one"})
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), "link: ") {
+				t.Errorf("error %v", err)
 			}
-			m.Close(t.Context())
+			return
 		}
+		imports, err := link.Imports(plugin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range imports {
+			if stays, _ := link.PluginImport(i); !stays || i.Kind != "function" || i.Module == link.UserModule && i.Name != "a_one" {
+				t.Errorf("import %v", i)
+			}
+		}
+		exports, err := link.Exports(plugin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range exports {
+			if e.Name == "__wasm_call_ctors" || e.Name == "hs_init" {
+				t.Errorf("export %v", e)
+			}
+		}
+		compiles(t, r, module, plugin)
 	})
 }
 
@@ -147,6 +176,20 @@ func FuzzFuel(f *testing.F) {
 			t.Errorf("metered %v, unmetered %v", first, o)
 		}
 	})
+}
+
+// compiles checks that wazero compiles a linked module if it compiles the one that was linked.
+func compiles(t *testing.T, r wazero.Runtime, base, linked []byte) {
+	t.Helper()
+	m, err := r.CompileModule(t.Context(), base)
+	if err != nil {
+		return
+	}
+	m.Close(t.Context())
+	if m, err = r.CompileModule(t.Context(), linked); err != nil {
+		t.Fatalf("it compiles, linked it does not: %v", err)
+	}
+	m.Close(t.Context())
 }
 
 // sameForWazero checks that wazero compiles both modules or neither.

@@ -106,6 +106,9 @@ var initializers = []string{"_initialize", "__wasm_call_ctors"}
 // pluginInitializer leaves one export that starts the plugin, under the name _initialize: what Extism calls by itself would run before anybody
 // could limit it.
 func pluginInitializer(m *wasm.Module) error {
+	if m.Start != nil && m.Types[functionType(m, *m.Start)].String() != "() -> ()" {
+		return errors.New("link: the plugin's start function is not () -> ()")
+	}
 	found := -1
 	for n, e := range m.Exports {
 		switch {

@@ -106,7 +106,10 @@ func (p *Policy) Decide(call *Call) Decision {
 		return p.deny(call.Capability, family, function)
 	}
 	d := Decision{Allow: true, Rule: g.Rule(), By: "functions", Position: at, Reason: "the grant names the function"}
-	if g.names != nil && !slices.Contains(g.Functions, function) {
+	switch {
+	case g.open && len(g.Functions) == 0:
+		d.Reason = "all functions of the tool are granted"
+	case g.names != nil && !slices.Contains(g.Functions, function):
 		d.Reason = "a pattern of the grant names the function"
 	}
 	if !g.Expires.IsZero() && !p.inTime(g, call, &d) {
@@ -340,8 +343,8 @@ func (p *Policy) deny(capability, family, function string) Decision {
 		d.Reason = fmt.Sprintf("[%s] does not name %q", d.Rule, function)
 		d.Hint = fmt.Sprintf("add %q to functions of [%s] at %s", function, d.Rule, g.Position.line())
 	default:
-		d.Reason = fmt.Sprintf("there is no [grant.%s]", family)
-		d.Hint = fmt.Sprintf("add [grant.%s] with functions = [%q]", family, function)
+		d.Reason = fmt.Sprintf("there is no [%sgrant.%s]", p.owner, family)
+		d.Hint = fmt.Sprintf("add [%sgrant.%s] with functions = [%q]", p.owner, family, function)
 	}
 	return d
 }

@@ -107,7 +107,7 @@ func (p *Policy) toolPolicies() {
 		t.policy = &Policy{
 			Name: p.Name + "/" + t.Name, File: p.File, Digest: p.Digest,
 			Limits: t.Limits.forRun(), Python: t.Python, Audit: p.Audit, Grants: t.Grants,
-			vocab: p.vocab, positions: p.positions, source: p.source,
+			vocab: p.vocab, positions: p.positions, source: p.source, owner: "tool." + t.Name + ".",
 		}
 	}
 }

@@ -40,6 +40,7 @@ type Policy struct {
 	Warnings Errors
 
 	open      []Grant             // of tools and servers; sorted by family
+	owner     string              // of a tool's own policy, the table that it comes from: "tool.markdown."
 	vocab     Vocabulary          // for the reasons of denials
 	positions map[string]Position // of the value of each key that was read
 	expiries  []expiry

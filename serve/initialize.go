@@ -96,7 +96,7 @@ func (c *connection) start(r *request, s *start, p initializeParams) (*initializ
 		return nil, err
 	}
 	s.prelude = prelude(policy, p.tools)
-	return c.initialized(policy, known), nil
+	return c.initialized(policy, s.host), nil
 }
 
 // registry has all that there is to grant.
@@ -215,7 +215,7 @@ type boundsOfAPeer struct {
 	Requests int `json:"requests"`
 }
 
-func (c *connection) initialized(policy *policies.Policy, known *capabilities.Registry) *initialized {
+func (c *connection) initialized(policy *policies.Policy, h *host.Host) *initialized {
 	l := policy.Limits.WithDefaults()
 	result := &initialized{
 		Protocol: protocolVersion,
@@ -233,12 +233,8 @@ func (c *connection) initialized(policy *policies.Policy, known *capabilities.Re
 	for _, w := range policy.WarningsAt(time.Now()) {
 		result.Policy.Warnings = append(result.Policy.Warnings, w.Error())
 	}
-	for _, grant := range policy.Grants {
-		for _, name := range grant.Functions {
-			if capability, ok := known.Lookup(grant.Family + "." + name); ok {
-				result.Granted = append(result.Granted, describeFunction(capability.Spec()))
-			}
-		}
+	for _, f := range h.Functions() {
+		result.Granted = append(result.Granted, describeFunction(f.Spec))
 	}
 	return result
 }

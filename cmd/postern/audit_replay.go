@@ -163,7 +163,7 @@ type judging struct {
 func (j *judging) session(s *replay.Session) error {
 	for _, judgement := range replay.Judge(s, j.policy, j.registry) {
 		r := judgement.Record
-		what := r.Capability + arguments(r)
+		what := called(r)
 		if r.Kind == audit.Withheld {
 			j.withheld++
 			what = cut(r.Withheld)

@@ -216,11 +216,7 @@ func (s *shower) describe(r *audit.Record) string {
 	case audit.ExecEnded:
 		return s.ended(r)
 	case audit.Decision:
-		by := ""
-		if r.Tool != "" {
-			by = "tool " + r.Tool + ": "
-		}
-		return visibleName(by+r.Capability+arguments(r)+"  ") + s.decision(r)
+		return visibleName(called(r)+"  ") + s.decision(r)
 	case audit.Outcome:
 		return visibleName(came(r))
 	case audit.Withheld:
@@ -376,3 +372,11 @@ func shortDigest(digest string) string {
 }
 
 func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+// called is the call that a decision is about, and the tool that made it, if it was one.
+func called(r *audit.Record) string {
+	if r.Tool != "" {
+		return "tool " + r.Tool + ": " + r.Capability + arguments(r)
+	}
+	return r.Capability + arguments(r)
+}

@@ -62,7 +62,7 @@ func Run(ctx context.Context, options Options) (*Report, error) {
 func (m *measurer) measurements() []measurement {
 	return []measurement{
 		{"compile", m.firstCompile}, {"start", m.startFromCache}, {"sessions", m.sessions}, {"execs", m.execs}, {"host_calls", m.hostCalls},
-		{"states", m.states}, {"memory", m.privateMemory}, {"programs", m.programs}, {"stop", m.stopLatency},
+		{"tools", m.tools}, {"states", m.states}, {"memory", m.privateMemory}, {"programs", m.programs}, {"stop", m.stopLatency},
 	}
 }
 

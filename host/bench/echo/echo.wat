@@ -1,0 +1,25 @@
+;; The smallest plugin that takes and gives JSON: it answers what it is given.
+(module
+  (import "extism:host/env" "input_length" (func $input_length (result i64)))
+  (import "extism:host/env" "input_load_u64" (func $input_load (param i64) (result i64)))
+  (import "extism:host/env" "input_load_u8" (func $input_load_byte (param i64) (result i32)))
+  (import "extism:host/env" "alloc" (func $alloc (param i64) (result i64)))
+  (import "extism:host/env" "store_u64" (func $store (param i64 i64)))
+  (import "extism:host/env" "store_u8" (func $store_byte (param i64 i32)))
+  (import "extism:host/env" "output_set" (func $output (param i64 i64)))
+  (memory (export "memory") 1)
+  (func (export "echo") (result i32) (local $size i64) (local $handle i64) (local $i i64)
+    (local.set $size (call $input_length))
+    (local.set $handle (call $alloc (local.get $size)))
+    (block $rest (loop $next
+      (br_if $rest (i64.gt_u (i64.add (local.get $i) (i64.const 8)) (local.get $size)))
+      (call $store (i64.add (local.get $handle) (local.get $i)) (call $input_load (local.get $i)))
+      (local.set $i (i64.add (local.get $i) (i64.const 8)))
+      (br $next)))
+    (block $done (loop $next
+      (br_if $done (i64.eq (local.get $i) (local.get $size)))
+      (call $store_byte (i64.add (local.get $handle) (local.get $i)) (call $input_load_byte (local.get $i)))
+      (local.set $i (i64.add (local.get $i) (i64.const 1)))
+      (br $next)))
+    (call $output (local.get $handle) (local.get $size))
+    (i32.const 0)))
