@@ -181,6 +181,9 @@ func (c *client) close() {
 
 func (c *client) startError(err error) error {
 	e := &StartError{Server: c.server.Name, Position: c.server.Position, Err: err}
+	if own := wireError(err); own != nil {
+		e.Err = fmt.Errorf("the server refuses: %w", own)
+	}
 	var hinted *hinted
 	if errors.As(err, &hinted) {
 		e.Hint = hinted.hint
@@ -209,19 +212,22 @@ func (c *client) call(ctx context.Context, t *Tool, args capabilities.Arguments)
 		return nil, err
 	}
 	// A call that is given up is no more the server's affair: what it still sends is not waited for.
-	ctx, cancel := context.WithCancel(ctx)
+	calling, cancel := context.WithCancel(ctx)
 	defer cancel()
-	raw, err := c.send(ctx, t, input)
+	defer context.AfterFunc(c.ctx, cancel)()
+	raw, err := c.send(calling, t, input)
 	switch {
 	case err == nil:
 		return c.result(t, raw)
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case c.ctx.Err() != nil:
+		err = errClosed
 	}
 	return nil, c.fail(t, err)
 }
 
-// send sends a call. Only one that the server has not taken, because the session that it belongs to is over, is sent again.
+// send sends a call. Only one that the server has not taken, because the connection had ended before or the session that it belongs to is over, is sent again.
 func (c *client) send(ctx context.Context, t *Tool, input []byte) (raw []byte, err error) {
 	for range 2 {
 		var conn *connection
@@ -229,10 +235,12 @@ func (c *client) send(ctx context.Context, t *Tool, input []byte) (raw []byte, e
 			return nil, err
 		}
 		raw, err = conn.call(ctx, t.Original, input)
-		if err = conn.explain(ctx, err); !errors.Is(err, mcp.ErrSessionMissing) {
+		again := errors.Is(err, mcp.ErrSessionMissing) || errors.Is(err, mcp.ErrConnectionClosed)
+		err = conn.explain(ctx, err)
+		conn.settle(ctx, err)
+		if !again || conn.alive() {
 			break
 		}
-		<-conn.ended
 	}
 	return raw, err
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -57,7 +58,7 @@ type incoming struct {
 // How long a server has to end by itself when its input has ended, and when it was asked to.
 const endPatience = 2 * time.Second
 
-// newCommand prepares a command. It is started by Connect.
+// newCommand prepares a command.
 func newCommand(server *policies.Server, config Config) (*command, error) {
 	program, err := findProgram(server.Command[0], server.Folder)
 	if err != nil {
@@ -89,7 +90,7 @@ func findProgram(name, folder string) (string, error) {
 	}
 	found, err := exec.LookPath(path)
 	if err != nil {
-		return "", fmt.Errorf("%s cannot be started: %w", name, errors.Unwrap(err))
+		return "", fmt.Errorf("%s cannot be started: %w", name, cause(err))
 	}
 	return filepath.Abs(found)
 }
@@ -126,10 +127,12 @@ func environment(server *policies.Server, config Config) ([]string, error) {
 	return list, nil
 }
 
-func (c *command) attach(g *guard) { c.guard = g }
+// Connect implements [mcp.Transport].
+func (c *command) Connect(context.Context) (mcp.Connection, error) { return c, nil }
 
-// Connect starts the server.
-func (c *command) Connect(context.Context) (mcp.Connection, error) {
+// start starts the server.
+func (c *command) start(g *guard) error {
+	c.guard = g
 	var theirs []*os.File
 	pipe := func(ours **os.File, reading bool) (end *os.File, err error) {
 		r, w, err := os.Pipe()
@@ -149,31 +152,35 @@ func (c *command) Connect(context.Context) (mcp.Connection, error) {
 	}()
 	stdin, err := pipe(&c.stdin, false)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	stdout, err := pipe(&c.stdout, true)
 	if err != nil {
-		return nil, errors.Join(err, c.stdin.Close())
+		return errors.Join(err, c.stdin.Close())
 	}
 	stderr, err := pipe(&c.stderr, true)
 	if err != nil {
-		return nil, errors.Join(err, c.stdin.Close(), c.stdout.Close())
+		return errors.Join(err, c.stdin.Close(), c.stdout.Close())
 	}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = stdin, stdout, stderr
 	if c.group, err = procgroup.Start(c.cmd, procgroup.Options{Tied: true}); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s cannot be started: %w", c.name, cause(err)), c.stdin.Close(), c.stdout.Close(), c.stderr.Close())
+		return errors.Join(fmt.Errorf("%s cannot be started: %w", c.name, cause(err)), c.stdin.Close(), c.stdout.Close(), c.stderr.Close())
 	}
 	go c.read()
 	go c.write()
 	go c.listen()
-	return c, nil
+	return nil
 }
 
 // cause is the reason of an error without the path.
 func cause(err error) error {
 	var path *os.PathError
-	if errors.As(err, &path) {
+	var search *exec.Error
+	switch {
+	case errors.As(err, &path):
 		return path.Err
+	case errors.As(err, &search):
+		return search.Err
 	}
 	return err
 }
@@ -321,9 +328,6 @@ func (c *command) SessionID() string { return "" }
 
 // end ends the server: by the end of its input, then by SIGTERM, then by SIGKILL, each to all of its group but the first.
 func (c *command) end() {
-	if c.group == nil {
-		return
-	}
 	c.ending.Do(func() {
 		c.Close()
 		for _, more := range []func(){c.group.Terminate, c.group.Kill} {
@@ -341,16 +345,13 @@ func (c *command) end() {
 
 // words says how the server has ended, if it has, with its last words.
 func (c *command) words(err error) error {
-	if c.group == nil {
+	if !broken(err) {
 		return err
 	}
 	select {
 	case <-c.group.Ended():
 	case <-time.After(wordsPatience):
-		if errors.Is(err, io.EOF) || errors.Is(err, mcp.ErrConnectionClosed) {
-			return errors.New("the server has closed its output")
-		}
-		return err
+		return errors.New("the server has closed its output")
 	}
 	text := "the server has ended"
 	if state := c.cmd.ProcessState; state != nil {
@@ -362,6 +363,11 @@ func (c *command) words(err error) error {
 		text += "; its last words: " + strings.Join(c.lastWords, " / ")
 	}
 	return errors.New(text)
+}
+
+// broken reports whether an error is about streams that have ended.
+func broken(err error) bool {
+	return err == nil || slices.ContainsFunc([]error{io.EOF, io.ErrClosedPipe, os.ErrClosed, syscall.EPIPE, mcp.ErrConnectionClosed}, func(end error) bool { return errors.Is(err, end) })
 }
 
 // wordsPatience is how long a server that has closed its output is waited for, to say how it has ended.

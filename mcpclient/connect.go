@@ -113,7 +113,9 @@ type StartError struct {
 }
 
 // Error implements the error interface.
-func (e *StartError) Error() string { return fmt.Sprintf("mcp server %q: %v", e.Server, e.Err) }
+func (e *StartError) Error() string {
+	return fmt.Sprintf("mcp server %q: %s", e.Server, printable(e.Err.Error()))
+}
 
 // Unwrap gives the cause.
 func (e *StartError) Unwrap() error { return e.Err }

@@ -39,8 +39,8 @@ type connection struct {
 type transport interface {
 	mcp.Transport
 
-	// attach gives it the guard, which knows how much a server may send.
-	attach(g *guard)
+	// start starts what must be started before it can connect. The guard knows how much the server may send.
+	start(g *guard) error
 
 	// end ends the connection, and what was started for it. It may be called again.
 	end()
@@ -62,7 +62,9 @@ func open(ctx context.Context, server *policies.Server, config Config) (*connect
 		return nil, err
 	}
 	c := &connection{transport: way, guard: newGuard(way, server.MaxResponse, config.Logger), ended: make(chan struct{})}
-	way.attach(c.guard)
+	if err := way.start(c.guard); err != nil {
+		return nil, err
+	}
 	client := mcp.NewClient(&mcp.Implementation{Name: "postern", Title: "Postern", Version: config.Version}, &mcp.ClientOptions{
 		Capabilities:   &mcp.ClientCapabilities{},
 		MultiRoundTrip: &mcp.MultiRoundTripOptions{Disabled: true},
@@ -184,13 +186,28 @@ func (c *connection) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// wireError is the error that the server itself has sent, if that is what an error is.
-func wireError(err error) *jsonrpc.Error {
-	var own *jsonrpc.Error
-	if errors.As(err, &own) {
-		return own
+// settle waits until it is known whether the connection has ended, after an error that may be its end.
+func (c *connection) settle(ctx context.Context, err error) {
+	if err == nil || ctx.Err() != nil || wireError(err) != nil {
+		return
 	}
-	return nil
+	select {
+	case <-c.ended:
+	case <-time.After(settlePatience):
+	}
+}
+
+// settlePatience is how long after its last error a connection can still be taken for alive.
+const settlePatience = 50 * time.Millisecond
+
+// wireError is the error that the server itself has sent, if that is what an error is. The SDK marks errors of a transport with one of its own.
+func wireError(err error) *jsonrpc.Error {
+	const rejected = -32005
+	var own *jsonrpc.Error
+	if !errors.As(err, &own) || own.Code == rejected && own.Message == "rejected by transport" {
+		return nil
+	}
+	return own
 }
 
 // printable makes one line of a text that can be shown.

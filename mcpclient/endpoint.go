@@ -68,7 +68,10 @@ func newEndpoint(server *policies.Server, config Config) (*endpoint, error) {
 	return e, nil
 }
 
-func (e *endpoint) attach(g *guard) { e.guard = g }
+func (e *endpoint) start(g *guard) error {
+	e.guard = g
+	return nil
+}
 
 // RoundTrip sends a request with the headers of the policy, and bounds what comes back.
 func (e *endpoint) RoundTrip(request *http.Request) (*http.Response, error) {

@@ -18,8 +18,8 @@ type Group struct {
 
 // Options are how a program is started.
 type Options struct {
-	// Tied says that the system is to kill the program when this process ends, however that happens: it does on Linux, and on Windows with
-	// all that the program has started. Elsewhere nothing ties them.
+	// Tied says that the program, and what it has started, is to be killed when this process ends, however that happens. On Unix a shell in the group waits for
+	// that; on Linux, where there is no /bin/sh, the system kills the program alone. What has left the group is not reached. On Windows the system kills all.
 	Tied bool
 
 	// Started is called when the program was started, while its number cannot be another's. After an error the program is killed, and Start returns
@@ -38,6 +38,9 @@ func Start(cmd *exec.Cmd, options Options) (*Group, error) {
 		if err := g.start(); err != nil {
 			started <- err
 			return
+		}
+		if options.Tied {
+			defer g.tie()()
 		}
 		var err error
 		if options.Started != nil {

@@ -4,14 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os/exec"
 	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
-
-type platform struct{}
 
 // prepare makes the command one of a group of its own.
 func (g *Group) prepare(tied bool) (release func()) {
@@ -39,12 +36,4 @@ func (g *Group) reap() {
 	}
 	g.Kill()
 	g.wait()
-}
-
-func (platform) signal(cmd *exec.Cmd, kill bool) {
-	signal := unix.SIGTERM
-	if kill {
-		signal = unix.SIGKILL
-	}
-	_ = unix.Kill(-cmd.Process.Pid, signal)
 }

@@ -8,6 +8,8 @@ type platform struct{}
 
 func (g *Group) prepare(bool) (release func()) { return func() {} }
 
+func (g *Group) tie() (release func()) { return func() {} }
+
 func (g *Group) start() error { return g.cmd.Start() }
 
 func (g *Group) reap() {

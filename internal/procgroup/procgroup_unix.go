@@ -1,8 +1,9 @@
-//go:build unix && !linux
+//go:build unix
 
 package procgroup
 
 import (
+	"os"
 	"os/exec"
 	"syscall"
 
@@ -11,27 +12,32 @@ import (
 
 type platform struct{}
 
-// prepare makes the command one of a group of its own. Nothing ties it to this process here.
-func (g *Group) prepare(bool) (release func()) {
-	g.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	return func() {}
-}
-
-func (g *Group) start() error { return g.cmd.Start() }
-
-// reap waits until the program has ended, and kills what it has left in its group, whose number is not another's as long as somebody is in it.
-func (g *Group) reap() {
-	_ = g.cmd.Wait()
-	g.Kill()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.gone = true
-}
-
 func (platform) signal(cmd *exec.Cmd, kill bool) {
 	signal := unix.SIGTERM
 	if kill {
 		signal = unix.SIGKILL
 	}
 	_ = unix.Kill(-cmd.Process.Pid, signal)
+}
+
+// tie puts a shell into the group that reads from a pipe, whose other end only this process has. When this process ends, however that happens, the shell kills
+// its group. Without a shell there is no such guard.
+func (g *Group) tie() (release func()) {
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		return func() {}
+	}
+	defer theirs.Close()
+	guard := &exec.Cmd{
+		Path: "/bin/sh", Args: []string{"sh", "-c", "read end; kill -9 0"}, Env: []string{}, Dir: "/", Stdin: theirs,
+		SysProcAttr: &syscall.SysProcAttr{Setpgid: true, Pgid: g.cmd.Process.Pid},
+	}
+	if guard.Start() != nil {
+		ours.Close()
+		return func() {}
+	}
+	return func() {
+		_ = guard.Wait() // it was killed with its group
+		ours.Close()
+	}
 }

@@ -24,6 +24,8 @@ func (g *Group) prepare(bool) (release func()) {
 	}
 }
 
+func (g *Group) tie() (release func()) { return func() {} }
+
 func (g *Group) start() error {
 	job, err := windows.CreateJobObject(nil, nil)
 	if err != nil {
