@@ -156,6 +156,31 @@ func pluginRefusal(m *wasm.Module, i wasm.Import, granted []string) string {
 	return ""
 }
 
+// CheckPlugin checks that a module which Plugin has made, and which was kept, imports what a plugin may import and of the granted functions none but these. It
+// reads the imports alone.
+func CheckPlugin(module []byte, granted []string) error {
+	functions, err := Order(granted)
+	if err != nil {
+		return err
+	}
+	m, err := wasm.DecodeImports(module)
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	var problems ImportError
+	for _, i := range m.Imports {
+		reason := pluginRefusal(m, i, functions)
+		if stays, _ := PluginImport(Import{Module: i.Module, Name: i.Name}); reason == "" && !stays {
+			reason = "not replaced"
+		}
+		problems.add(m, i, reason)
+	}
+	if len(problems.Extra) > 0 {
+		return &problems
+	}
+	return nil
+}
+
 // PluginImport says what becomes of an import of a plugin that Plugin takes: whether it stays an import, or is replaced by a function
 // that gives nothing. For an import that Plugin refuses, both are false.
 func PluginImport(i Import) (stays, replaced bool) {
@@ -180,11 +205,12 @@ type Export struct {
 	Type string // of a function: "() -> i32"
 }
 
-// Exports lists a module's exports in the order of its export section. It fails when the module is malformed.
+// Exports lists a module's exports in the order of its export section. It reads no further: that there is no error does not say that the module's code is
+// good.
 func Exports(module []byte) ([]Export, error) {
-	m, err := decode(module)
+	m, err := wasm.DecodeExports(module)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("link: %w", err)
 	}
 	kinds := map[byte]string{wasm.KindFunction: "function", wasm.KindTable: "table", wasm.KindMemory: "memory", wasm.KindGlobal: "global"}
 	list := make([]Export, len(m.Exports))
