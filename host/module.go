@@ -38,6 +38,9 @@ func (h *Host) linkModule(symbols []string) (*module, error) {
 		}
 	}
 	h.progress("check")
+	if h.config.Linked != nil && link.Sealed(linked) {
+		return nil, ErrSealed
+	}
 	if err := link.Check(linked, symbols); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrImports, err)
 	}
