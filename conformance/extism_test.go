@@ -1,6 +1,7 @@
 package conformance_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -353,5 +354,49 @@ func TestSealIsDeterministic(t *testing.T) {
 	config.Cache = host.NoCache
 	if again := sealed(t, config); !bytes.Equal(again, foreignGuest.module) {
 		t.Errorf("%d bytes, then %d others", len(foreignGuest.module), len(again))
+	}
+}
+
+// TestLinkedGuestWithItsFilesMounted: one that is not self-contained needs WASI, its library as files, and to be configured. docs/extism.md says so.
+func TestLinkedGuestWithItsFilesMounted(t *testing.T) {
+	root := t.TempDir()
+	library := filepath.Join(root, "lib", "python3.13")
+	archive, err := zip.OpenReader("../guest/dist/stdlib.zip")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	if err := os.CopyFS(root, archive); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(library, os.DirFS("../guest/src/lib")); err != nil {
+		t.Fatal(err)
+	}
+	config := foreignConfig(t)
+	base, err := guest.Wasm()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked, err := link.Link(base, link.Options{Functions: host.Symbols(config.Policy), Meter: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := manifest(linked)
+	m.AllowedPaths = map[string]string{"ro:" + root: "/"}
+	p := instance(t, compiledPlugin(t, m, true, serve(config)))
+	// Indices are places in the order of the imports: json_dumps json_loads math_floor math_pow math_sqrt.
+	const configuration = `{"policy": "by hand", "imports": ["string"], "families": [
+		{"name": "math", "functions": [{"name": "sqrt", "index": 4, "signature": "(x, /)", "doc": "root"}], "withheld": ["cos"]}]}`
+	if _, output, err := p.Call("configure", []byte(configuration)); err != nil || !strings.HasPrefix(string(output), `{"ok":true,"abi":1,`) {
+		t.Fatalf("configure: %s, %v", output, err)
+	}
+	got := ask(t, p, "exec", map[string]any{"code": "import math, string\n[math.sqrt(125), string.digits]"})
+	if string(got.Value) != `[11.180339887498949,"0123456789"]` {
+		t.Error(text(t, got))
+	}
+	for code, want := range map[string]string{"import os": "import of 'os' is not authorized by policy 'by hand'", "math.cos(1)": "math.cos is not granted by policy 'by hand'"} {
+		if got := ask(t, p, "exec", map[string]any{"code": code}); got.Error == nil || !strings.HasPrefix(got.Error.Message, want) || !got.Error.Denied {
+			t.Errorf("%s: %s", code, text(t, got))
+		}
 	}
 }
