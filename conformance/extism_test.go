@@ -342,8 +342,8 @@ func TestSealedGuestNeedsNothing(t *testing.T) {
 	if got, want := strings.Join(user, " "), "json_dumps json_loads math_floor math_pow math_sqrt"; got != want {
 		t.Errorf("functions %s, want %s", got, want)
 	}
-	if !link.Sealed(foreignGuest.module) {
-		t.Error("it does not say that it is sealed")
+	if form, err := link.FormOf(foreignGuest.module); err != nil || form != link.FormSealed {
+		t.Errorf("it says that it is a %v, %v", form, err)
 	}
 }
 

@@ -72,12 +72,6 @@ func Seal(module []byte, s Sealing) ([]byte, error) {
 	return m.Encode(), nil
 }
 
-// Sealed reports whether a module is one that Seal made. A module that is malformed is not.
-func Sealed(module []byte) bool {
-	m, err := decode(module)
-	return err == nil && slices.ContainsFunc(m.Exports, func(e wasm.Export) bool { return e.Name == SealedGlobal })
-}
-
 // checkSealing checks that m is a detached guest, and what comes of the policy.
 func checkSealing(m *wasm.Module, s Sealing) error {
 	switch {

@@ -86,9 +86,6 @@ func TestSealedModuleIsWhatTheInstanceWas(t *testing.T) {
 	if again := mustSeal(t, module, s); !bytes.Equal(sealed, again) {
 		t.Error("sealing is not deterministic")
 	}
-	if !link.Sealed(sealed) || link.Sealed(module) || link.Sealed([]byte("none")) {
-		t.Error("it is not known what is sealed")
-	}
 	m, _ := instantiateSealed(t, sealed)
 	for range 2 { // as often as anybody likes
 		if _, err := call(t, m, "_initialize"); err != nil {

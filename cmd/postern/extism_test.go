@@ -58,4 +58,3 @@ func callPlugin(manifest extism.Manifest, wasi bool, function, input, cache stri
 	_, output, err := plugin.CallWithContext(ctx, function, []byte(input))
 	return output, err
 }
-

@@ -142,16 +142,3 @@ func (c *cli) noteNotKept(policy *policies.Policy) {
 		}
 	}
 }
-
-// symbols returns the import names of what a policy grants, and the policy's name.
-func (c *cli) symbols(policyPath string) (functions []string, name string, err error) {
-	known, err := registry()
-	if err != nil {
-		return nil, "", err
-	}
-	policy, err := loadPolicy(policyPath, known)
-	if err != nil {
-		return nil, "", err
-	}
-	return host.Symbols(policy), policy.Name, nil
-}
