@@ -131,8 +131,9 @@ func (c *cli) noteNotKept(policy *policies.Policy) {
 	for _, grant := range append(explanation.Grants, explanation.Tools...) {
 		var keys []string
 		for _, term := range grant.Terms {
-			switch term.Key {
-			case "as", "note", "plugin":
+			switch {
+			case term.Key == "as", term.Key == "note", term.Key == "plugin": // nothing that is decided
+			case term.Key == "approve" && term.Value == `"never"`:
 			default:
 				keys = append(keys, term.Key)
 			}
