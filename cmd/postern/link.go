@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -59,18 +58,18 @@ answers what --answer says, or is denied. The JSON is a value as in docs/abi.md,
 	if err != nil {
 		return c.fail(err)
 	}
+	functions := host.Symbols(policy)
 	// Mistakes in the answers are found before anything is written.
 	var stubModule []byte
 	if *stubs != "" {
-		if stubModule, err = stubsFor(policy, answers); err != nil {
+		if stubModule, err = stubsFor(policy.Name, functions, answers); err != nil {
 			return c.fail(err)
 		}
 	}
-	linked, err := c.linkFor(policy, known, *contained)
+	linked, err := c.linkFor(policy, known, functions, *contained)
 	if err != nil {
 		return c.fail(err)
 	}
-	functions := host.Symbols(policy)
 	if err := c.writeModule(*out, linked, plural(int64(len(functions)), "granted function", "granted functions")); err != nil {
 		return c.fail(err)
 	}
@@ -85,22 +84,18 @@ answers what --answer says, or is denied. The JSON is a value as in docs/abi.md,
 	return exitOK
 }
 
-// linkFor makes the module for a policy.
-func (c *cli) linkFor(policy *policies.Policy, known *capabilities.Registry, contained bool) ([]byte, error) {
+// linkFor makes the module for a policy, which grants the functions.
+func (c *cli) linkFor(policy *policies.Policy, known *capabilities.Registry, functions []string, contained bool) ([]byte, error) {
 	if contained {
 		done := c.progress(policy)
 		defer done()
-		sealed, err := host.Seal(c.ctx, host.Config{Policy: policy, Capabilities: known})
-		if errors.Is(err, host.ErrUnsupported) {
-			return nil, usageError("`postern policy check` finds it right; another version of postern may run it", "%w", err)
-		}
-		return sealed, err
+		return host.Seal(c.ctx, host.Config{Policy: policy, Capabilities: known})
 	}
 	base, err := guest.Wasm()
 	if err != nil {
 		return nil, err
 	}
-	return link.Link(base, link.Options{Functions: host.Symbols(policy), Meter: true})
+	return link.Link(base, link.Options{Functions: functions, Meter: true})
 }
 
 // writeModule writes a module and says on stderr what it is.

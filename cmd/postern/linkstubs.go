@@ -5,22 +5,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/link"
-	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
 // answerSize bounds one answer, in bytes: what a host may answer.
 const answerSize = 16 << 20
 
-// stubsFor makes the module that answers the functions of a policy with values that are given as NAME=JSON, and denies the others.
-func stubsFor(policy *policies.Policy, given []string) ([]byte, error) {
-	functions := host.Symbols(policy)
+// stubsFor makes the module that answers the functions that a policy grants with values that are given as NAME=JSON, and denies the others.
+func stubsFor(policy string, functions, given []string) ([]byte, error) {
 	if len(functions) == 0 {
-		return nil, usageError("", "policy %q grants no function: there is nothing for --stubs to answer", policy.Name)
+		return nil, usageError("", "policy %q grants no function: there is nothing for --stubs to answer", policy)
 	}
-	answers, err := answerTable(policy.Name, functions, given)
+	answers, err := answerTable(policy, functions, given)
 	if err != nil {
 		return nil, err
 	}
