@@ -39,6 +39,11 @@ func (h *Host) linkModule(symbols []string) (*module, error) {
 		}
 	}
 	h.progress("check")
+	if h.config.Linked != nil {
+		if form, err := link.FormOf(linked); err == nil && form == link.FormSealed {
+			return nil, ErrSealed
+		}
+	}
 	if err := link.Check(linked, symbols); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrImports, err)
 	}

@@ -133,21 +133,13 @@ func pluginInitializer(m *wasm.Module) error {
 
 // pluginRefusal says why a plugin may not have an import; "" when it may.
 func pluginRefusal(m *wasm.Module, i wasm.Import, granted []string) string {
-	want := ""
-	switch i.Module {
-	case UserModule:
-		if _, ok := Index(granted, i.Name); !ok {
-			return "not granted"
-		}
-		want = grantType
-	case kernelModule:
-		want = kernelFunctions[i.Name] + pluginFunctions[i.Name] + pluginStubs[i.Name].signature // it is in one of them
-	case wasiModule:
-		want = wasiFunctions[i.Name].signature
-	default:
-		return "plugins import nothing from this module"
+	described := describe(m, i)
+	if _, ok := Index(granted, i.Name); !ok && i.Module == UserModule {
+		return "not granted"
 	}
-	switch {
+	switch want := described.Wants(); {
+	case !slices.Contains([]string{UserModule, kernelModule, wasiModule}, i.Module):
+		return "plugins import nothing from this module"
 	case want == "":
 		return "plugins may not import this"
 	case signature(m, i) != want:
@@ -170,7 +162,7 @@ func CheckPlugin(module []byte, granted []string) error {
 	var problems ImportError
 	for _, i := range m.Imports {
 		reason := pluginRefusal(m, i, functions)
-		if stays, _ := PluginImport(Import{Module: i.Module, Name: i.Name}); reason == "" && !stays {
+		if stays, _ := PluginImport(describe(m, i)); reason == "" && !stays {
 			reason = "not replaced"
 		}
 		problems.add(m, i, reason)
@@ -184,6 +176,9 @@ func CheckPlugin(module []byte, granted []string) error {
 // PluginImport says what becomes of an import of a plugin that Plugin takes: whether it stays an import, or is replaced by a function
 // that gives nothing. For an import that Plugin refuses, both are false.
 func PluginImport(i Import) (stays, replaced bool) {
+	if i.Kind != "function" || i.Type != i.Wants() {
+		return false, false
+	}
 	switch i.Module {
 	case UserModule:
 		return true, false

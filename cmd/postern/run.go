@@ -147,6 +147,8 @@ func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, lin
 		return nil, usageError("`postern plugin check FILE` says what a plugin has and wants", "%w", err)
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
+	case errors.Is(err, host.ErrSealed):
+		return nil, usageError("`postern link` without --self-contained writes a module for this one", "%s: %w", linkedPath, err)
 	case errors.Is(err, host.ErrRedact):
 		return nil, usageError("redact in [audit] is about the parameters of functions, or \"return\"", "%s: %w", policy.File, err)
 	case errors.Is(err, audit.ErrDamaged):

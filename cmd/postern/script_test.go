@@ -41,7 +41,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MODULES", modules)
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitsWith, "replace": replace, "wheel": wheel},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitsWith, "extism": extismCall, "replace": replace, "wheel": wheel},
 	})
 }
 
