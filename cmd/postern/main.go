@@ -56,7 +56,7 @@ func verbs() []verb {
 		{"mcp", "run Python for the models of MCP clients", (*cli).mcp},
 		{"policy", "check, explain, compare, test, format, begin and learn policies", (*cli).policy},
 		{"packages", "keep the Python packages that policies name", (*cli).packages},
-		{"plugin", "begin, build and check tool plugins", (*cli).plugin},
+		{"plugin", "begin, build, check and call the plugins that tools are made of", (*cli).plugin},
 		{"link", "write the guest that has exactly a policy's imports", (*cli).link},
 		{"imports", "list what a module imports, against a policy", (*cli).imports},
 		{"audit", "show, verify, prove and replay what was recorded", (*cli).audit},
