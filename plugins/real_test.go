@@ -2,6 +2,8 @@ package plugins_test
 
 import (
 	"context"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +23,7 @@ type tool struct {
 	functions map[string]*schema.Function
 }
 
-func openTool(t *testing.T, name string) *tool {
+func openTool(t *testing.T, name string, host ...extism.HostFunction) *tool {
 	t.Helper()
 	module, err := os.ReadFile(filepath.Join(name, name+".wasm"))
 	if err != nil {
@@ -37,7 +39,7 @@ func openTool(t *testing.T, name string) *tool {
 		made.functions[f.Name] = f
 	}
 	manifest := extism.Manifest{Wasm: []extism.Wasm{extism.WasmData{Data: module}}}
-	if made.compiled, err = extism.NewCompiledPlugin(ctx, manifest, extism.PluginConfig{EnableWasi: true}, nil); err != nil {
+	if made.compiled, err = extism.NewCompiledPlugin(ctx, manifest, extism.PluginConfig{EnableWasi: true}, host); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { made.compiled.Close(ctx) })
@@ -246,9 +248,72 @@ func TestProfileOfManyValues(t *testing.T) {
 	}
 }
 
+// head serves http.head as docs/abi.md has it: to a loopback server alone.
+func head(t *testing.T, server *httptest.Server) extism.HostFunction {
+	answer := func(request []byte) ([]byte, error) {
+		args, kwargs, err := values.DecodeCall(request)
+		if err != nil || len(args) != 1 || len(kwargs) != 0 {
+			t.Errorf("%s is no call of http.head: %v", request, err)
+			return nil, err
+		}
+		url := args[0].(string)
+		if !strings.HasPrefix(url, server.URL+"/") {
+			return values.AppendDenied(nil, values.Denied{Capability: "http.head", Message: "it is not in urls"}, 1000)
+		}
+		response, err := http.Head(url)
+		if err != nil {
+			return values.AppendError(nil, "OSError", "no answer", nil, 1000)
+		}
+		response.Body.Close()
+		return values.AppendOK(nil, map[string]any{"status": response.StatusCode}, 1000)
+	}
+	f := extism.NewHostFunctionWithStack("http_head", func(_ context.Context, p *extism.CurrentPlugin, stack []uint64) {
+		request, err := p.ReadBytes(stack[0])
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		said, err := answer(request)
+		if err != nil {
+			return
+		}
+		if stack[0], err = p.WriteBytes(append(said, "      "...)); err != nil { // padded, as Postern's host does
+			t.Error(err)
+		}
+	}, []extism.ValueType{extism.ValueTypeI64}, []extism.ValueType{extism.ValueTypeI64})
+	f.SetNamespace("extism:host/user")
+	return f
+}
+
+func TestLinkcheck(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/here":
+		case "/broken":
+			panic(http.ErrAbortHandler)
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	defer server.Close()
+	l := openTool(t, "linkcheck", head(t, server))
+	text := "See " + server.URL + "/here, [there](" + server.URL + "/there) and <" + server.URL + "/broken>; https://example.com/x. Again " + server.URL + "/here! http:// httpx"
+	want := "[{'url': 'URL/here', 'ok': True, 'status': 200, 'problem': None}, {'url': 'URL/there', 'ok': False, 'status': 404, 'problem': None}, " +
+		"{'url': 'URL/broken', 'ok': False, 'status': None, 'problem': 'no answer'}, {'url': 'https://example.com/x', 'ok': False, 'status': None, 'problem': 'it is not in urls'}]"
+	many := ""
+	for i := range 101 {
+		many += " " + server.URL + "/" + strings.Repeat("x", i)
+	}
+	l.answers(t, []question{
+		{"check", []any{text}, nil, strings.ReplaceAll(want, "URL", server.URL)},
+		{"check", []any{""}, nil, "[]"},
+		{"check", []any{many}, nil, "Error: there are more than 100 links"},
+	})
+}
+
 // The module's description is the document beside its sources, and it says what the module does.
 func TestDescriptionsAreTheSources(t *testing.T) {
-	for _, name := range []string{"fuzzy", "markdown", "profile"} {
+	for _, name := range []string{"fuzzy", "linkcheck", "markdown", "profile"} {
 		module, err := os.ReadFile(filepath.Join(name, name+".wasm"))
 		if err != nil {
 			t.Fatal(err)
@@ -267,7 +332,7 @@ func TestDescriptionsAreTheSources(t *testing.T) {
 			continue
 		}
 		for _, i := range report.Imports {
-			if i.Grant != "" {
+			if i.Grant != "" && name+i.Grant != "linkcheck"+"http.head" {
 				t.Errorf("%s wants %s", name, i.Grant)
 			}
 		}

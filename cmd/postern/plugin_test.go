@@ -107,11 +107,11 @@ func TestUnits(t *testing.T) {
 	}
 }
 
-func TestToolName(t *testing.T) {
+func TestNameOfFolder(t *testing.T) {
 	for folder, want := range map[string]string{
 		"markdown": "markdown", "Word-Count.v2": "word_count_v2", "2fast": "fast", "ünï": "n", "": "plugin", "..": "plugin", "日本": "plugin",
 	} {
-		if got := toolName(folder); got != want {
+		if got := nameOfFolder(folder); got != want {
 			t.Errorf("%q became %q, not %q", folder, got, want)
 		}
 	}

@@ -111,7 +111,7 @@ func policyForPlugin(path, schema string) (name string, policy *policies.Policy,
 		return "", nil, nil, err
 	}
 	base := filepath.Base(path)
-	name = toolName(strings.TrimSuffix(base, filepath.Ext(base)))
+	name = nameOfFolder(strings.TrimSuffix(base, filepath.Ext(base)))
 	text := fmt.Sprintf("policy = 1\nname = \"plugin call\"\naudit.log = \"none\"\n[tool.%s]\nplugin = %s\nsha256 = %q\n", name, quoted([]string{path}), audit.Digest(plugin))
 	if strings.HasSuffix(path, ".py") {
 		modules, err := guest.Modules()

@@ -33,7 +33,7 @@ func findSource(dir string) (source, error) {
 	if err != nil {
 		return source{}, usageError("", "%w", err)
 	}
-	s := source{dir: absolute, name: toolName(filepath.Base(absolute))}
+	s := source{dir: absolute, name: nameOfFolder(filepath.Base(absolute))}
 	var python []string
 	for _, entry := range entries {
 		name := entry.Name()
@@ -55,7 +55,7 @@ func findSource(dir string) (source, error) {
 		s.language = "c"
 		return s, nil
 	case len(python) == 1:
-		s.language, s.file, s.name = "python", filepath.Join(dir, python[0]), toolName(strings.TrimSuffix(python[0], ".py"))
+		s.language, s.file, s.name = "python", filepath.Join(dir, python[0]), nameOfFolder(strings.TrimSuffix(python[0], ".py"))
 		return s, nil
 	case len(python) > 1:
 		return source{}, usageError("a plugin in Python is one file", "%s has %s", dir, strings.Join(python, ", "))
@@ -63,8 +63,8 @@ func findSource(dir string) (source, error) {
 	return source{}, usageError("a plugin has go.mod, Cargo.toml, *.c or *.py; `postern plugin new` begins one", "%s has no plugin in it", dir)
 }
 
-// toolName makes a name for policies of a folder's.
-func toolName(folder string) string {
+// nameOfFolder makes a name for policies of a folder's.
+func nameOfFolder(folder string) string {
 	name := strings.Map(func(r rune) rune {
 		switch {
 		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9' || r == '_':
