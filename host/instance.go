@@ -34,6 +34,7 @@ type instance struct {
 	exports map[string]api.Function // those of module that were called
 
 	exchange exchange
+	printed  outputLog
 
 	descriptors   descriptors
 	wasiParameter uint32 // for descriptorHook: what the function that runs was asked
@@ -94,7 +95,7 @@ func (in *instance) entered(ctx context.Context, mod api.Module) error {
 			return errors.New("host: Extism does not tell its host functions where its kernel is")
 		}
 		in.kernel = &kernel{Module: module, functions: make(map[string]api.Function)}
-		in.module, in.meter, in.exchange = mod, meter, exchangeOf(mod)
+		in.module, in.meter, in.exchange, in.printed = mod, meter, exchangeOf(mod), outputLogOf(mod)
 		if in.image != nil {
 			var err error
 			if in.globals, err = stateGlobals(mod, len(in.image.state)); err != nil {

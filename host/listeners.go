@@ -69,11 +69,12 @@ func (entryHook) Before(ctx context.Context, mod api.Module, _ api.FunctionDefin
 func (entryHook) After(context.Context, api.Module, api.FunctionDefinition, []uint64) {}
 func (entryHook) Abort(context.Context, api.Module, api.FunctionDefinition, error)    {}
 
-// refuelHook hands out fuel when a slice of it is used up.
+// refuelHook hands out fuel when a slice of it is used up, and shows what was printed meanwhile.
 type refuelHook struct{}
 
 func (refuelHook) Before(ctx context.Context, _ api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
 	if x := executionOf(ctx); x != nil {
+		x.showAndGoOn(false)
 		x.session.instance.meter.refuel()
 	}
 }

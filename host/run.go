@@ -27,6 +27,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 		MemoryBytes: int64(s.instance.memory.size()),
 		HostCalls:   x.calls,
 	}
+	x.show(true)
 	var result *Result
 	if err == nil {
 		result, err = s.host.readResult(output)
@@ -63,6 +64,7 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 	} else if words := s.instance.stdio.take(); words != "" {
 		s.host.logger.Debug("guest wrote to its stdio", "session", s.id, "stdio", words)
 	}
+	x.showResult(result)
 	result.Usage, result.Policy, result.Guest = usage, s.host.policy.Digest, s.host.guestDigest
 	return result, nil
 }
