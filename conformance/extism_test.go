@@ -286,9 +286,9 @@ func TestSealedGuestKeepsItsState(t *testing.T) {
 	const code = "import math\ndef root(y, *, more=0):\n    return math.sqrt(x + y) + more\nraise ValueError(names)"
 	r, err = s.Exec(background, code, host.ExecOptions{Filename: "agent.py"})
 	compare(ask(t, p, "exec", map[string]any{"code": code, "filename": "agent.py"}), r, err)
-	r, err = s.Call(background, "root", []any{5.0}, map[string]any{"more": 1.0})
+	r, err = s.Call(background, "root", []any{5.0}, map[string]any{"more": 1.0}, host.CallOptions{})
 	compare(ask(t, p, "call", map[string]any{"function": "root", "args": json.RawMessage("[5.0]"), "kwargs": json.RawMessage(`{"more": 1.0}`)}), r, err)
-	r, err = s.Call(background, "nobody", nil, nil)
+	r, err = s.Call(background, "nobody", nil, nil, host.CallOptions{})
 	compare(ask(t, p, "call", map[string]any{"function": "nobody"}), r, err)
 	// Each call has its own count of host calls.
 	for range 3 {

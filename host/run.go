@@ -30,6 +30,7 @@ func (x *execution) within(ctx context.Context, entry string, request []byte) (*
 		MemoryBytes: int64(in.memory.size()),
 		HostCalls:   x.calls,
 	}
+	x.show(true)
 	var result *Result
 	if err == nil {
 		result, err = s.host.readResult(output)
@@ -66,6 +67,7 @@ func (x *execution) within(ctx context.Context, entry string, request []byte) (*
 	} else if words := in.stdio.take(); words != "" {
 		s.host.logger.Debug("guest wrote to its stdio", "session", s.id, "stdio", words)
 	}
+	x.showResult(result)
 	result.Usage, result.Policy, result.Guest = usage, s.host.policy.Digest, s.host.guestDigest
 	return result, nil
 }
