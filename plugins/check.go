@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/postern-sandbox/postern/link"
 	"github.com/postern-sandbox/postern/policies"
@@ -58,7 +61,7 @@ func Check(module []byte, file string, sidecar []byte) (*Report, error) {
 		described := describeImport(i)
 		r.Imports = append(r.Imports, described)
 		if described.Refused != "" {
-			r.Problems = append(r.Problems, fmt.Sprintf("it imports %s::%s: %s", i.Module, i.Name, described.Refused))
+			r.Problems = append(r.Problems, fmt.Sprintf("it imports %s::%s: %s", shown(i.Module), shown(i.Name), described.Refused))
 		}
 	}
 	r.link(module)
@@ -82,6 +85,9 @@ func Check(module []byte, file string, sidecar []byte) (*Report, error) {
 	switch {
 	case errors.Is(err, ErrNoDescription):
 		r.Embedded = false
+		if len(r.Callable) == 0 {
+			r.Problems = append(r.Problems, "it exports no function that takes nothing and returns an i32")
+		}
 		return r, nil
 	case errors.As(err, &r.Mistakes):
 		return r, nil
@@ -111,6 +117,15 @@ func (r *Report) link(module []byte) {
 	if err != nil {
 		r.Problems = append(r.Problems, strings.TrimPrefix(err.Error(), "link: "))
 	}
+}
+
+// shown is a name that a module has, which can be anything, for a message.
+func shown(name string) string {
+	const most = 100
+	if len(name) > most || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) || r == utf8.RuneError }) {
+		return strconv.Quote(strings.ToValidUTF8(name[:min(len(name), most)], "?"))
+	}
+	return name
 }
 
 // isCallable reports whether Extism can call a function of this type.

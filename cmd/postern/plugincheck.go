@@ -123,7 +123,9 @@ func inspectModule(file string, module []byte, schemaPath string, sidecar []byte
 	}
 	switch {
 	case checked.Description == nil && len(checked.Mistakes) == 0:
-		r.Skeleton = plugins.Skeleton(checked.Callable)
+		if len(checked.Callable) > 0 {
+			r.Skeleton = plugins.Skeleton(checked.Callable)
+		}
 	case checked.Embedded:
 		r.Description = "module"
 	default:
@@ -159,7 +161,7 @@ func (c *cli) printPlugin(r *pluginReport) error {
 	}
 	r.printImports(&b)
 	if len(r.Undescribed) > 0 {
-		fmt.Fprintf(&b, "\nexports that are not described, and so cannot be called: %s\n", strings.Join(r.Undescribed, ", "))
+		fmt.Fprintf(&b, "\nexports that are not described, and so cannot be called: %s\n", visibleName(strings.Join(r.Undescribed, ", ")))
 	}
 	if err := writeUntrusted(c.stdout, b.String()); err != nil {
 		return err
@@ -196,8 +198,8 @@ func (r *pluginReport) printImports(b *strings.Builder) {
 		if names[use] == nil {
 			order = append(order, use)
 		}
-		if !slices.Contains(names[use], i.Name) {
-			names[use] = append(names[use], i.Name)
+		if !slices.Contains(names[use], visibleName(i.Name)) {
+			names[use] = append(names[use], visibleName(i.Name))
 		}
 	}
 	if order != nil {
