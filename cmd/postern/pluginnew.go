@@ -40,7 +40,7 @@ README. NAME is the name of the module in Python. Nothing that is there is overw
 	}
 	name := rest[0]
 	if !pluginName.MatchString(name) || len(name) > 64 || capabilities.IsKeyword(name) {
-		return c.fail(usageError("a name is written in lower-case letters and digits, a letter first", "%q cannot be the name of a plugin", name))
+		return c.fail(usageError("a name is written in lower-case letters, digits and '_', a letter first", "%q cannot be the name of a plugin", name))
 	}
 	if _, err := fs.Stat(scaffolds, "scaffolds/"+*language); err != nil || strings.ContainsAny(*language, "./\\") {
 		return c.fail(usageError("there are "+strings.Join(languages, ", "), "there is no scaffold in %q", *language))
@@ -63,7 +63,7 @@ README. NAME is the name of the module in Python. Nothing that is there is overw
 	return exitOK
 }
 
-var pluginName = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
+var pluginName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
 
 // newPlugin is the JSON of `postern plugin new --json`.
 type newPlugin struct {
