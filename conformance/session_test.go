@@ -129,14 +129,14 @@ func TestStateLasts(t *testing.T) {
 			t.Errorf("%q: %s, want %s", step.code, got, step.want)
 		}
 	}
-	r, err := s.Call(background, "f", []any{5}, nil)
+	r, err := s.Call(background, "f", []any{5}, nil, host.CallOptions{})
 	if err != nil || says(r) != "26" {
 		t.Errorf("call: %v %s", err, says(r))
 	}
-	if r, err = s.Call(background, "f", nil, map[string]any{"n": 6}); err != nil || says(r) != "27" {
+	if r, err = s.Call(background, "f", nil, map[string]any{"n": 6}, host.CallOptions{}); err != nil || says(r) != "27" {
 		t.Errorf("call by name: %v %s", err, says(r))
 	}
-	if r, err = s.Call(background, "nothing", nil, nil); err != nil || says(r) != "NameError: name 'nothing' is not defined in this session" {
+	if r, err = s.Call(background, "nothing", nil, nil, host.CallOptions{}); err != nil || says(r) != "NameError: name 'nothing' is not defined in this session" {
 		t.Errorf("call of nothing: %v %s", err, says(r))
 	}
 	if r, err = s.Set(background, map[string]any{"not a name": 1}); err != nil || r.OK {

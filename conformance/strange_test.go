@@ -3,6 +3,8 @@ package conformance_test
 import (
 	"strings"
 	"testing"
+
+	"github.com/postern-sandbox/postern/host"
 )
 
 // Classes of the agent's may override what the way out of the guest looks at. Their values cross as those of their base,
@@ -82,7 +84,7 @@ func TestNamesLikeTags(t *testing.T) {
 		if says(r) != "ValueError: '"+name+"' is not a name that can be set" {
 			t.Errorf("set %s: %s", name, says(r))
 		}
-		r, err = s.Call(background, "named", nil, map[string]any{name: "5"})
+		r, err = s.Call(background, "named", nil, map[string]any{name: "5"}, host.CallOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}

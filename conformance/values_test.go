@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -64,7 +65,7 @@ func TestGoValuesInPython(t *testing.T) {
 		}
 		// As an argument it is the same.
 		run(t, s, "def itself(x, *, y): return x, y")
-		r, err = s.Call(background, "itself", []any{test.value}, map[string]any{"y": test.value})
+		r, err = s.Call(background, "itself", []any{test.value}, map[string]any{"y": test.value}, host.CallOptions{})
 		if err != nil {
 			t.Errorf("%#v as an argument: %v", test.value, err)
 		} else if says(r) != "("+test.repr+", "+test.repr+")" {

@@ -13,6 +13,7 @@ var errWallTime = errors.New("host: wall_time")
 // A deadline ends a context when the time of one run is over. While it is paused no time passes for the run.
 type deadline struct {
 	mu     sync.Mutex
+	begun  time.Time
 	timer  *time.Timer
 	since  time.Time     // since when the timer runs
 	left   time.Duration // what was left then
@@ -26,7 +27,8 @@ func (h *Host) deadline(ctx context.Context, limit time.Duration) (context.Conte
 	caller := ctx
 	ctx, cancel := context.WithCancelCause(caller)
 	disconnect := context.AfterFunc(h.closing, func() { cancel(ErrClosed) })
-	d := &deadline{since: time.Now(), left: limit}
+	now := time.Now()
+	d := &deadline{begun: now, since: now, left: limit}
 	d.timer = time.AfterFunc(limit, func() {
 		if ends, ok := caller.Deadline(); ok && !time.Now().Before(ends) {
 			return // the caller's time was over first, and its own timer is about to say so
@@ -60,6 +62,9 @@ func (d *deadline) pause() (resume func()) {
 		}
 	}
 }
+
+// took returns how long the run has taken, without the time for which it was paused.
+func (d *deadline) took() time.Duration { return time.Since(d.begun) - d.waited() }
 
 // waited returns for how long the deadline was paused altogether.
 func (d *deadline) waited() time.Duration {

@@ -10,6 +10,7 @@ type execution struct {
 	calls    int64 // host calls, refused ones too
 	deadline *deadline
 	answers  answerBlocks
+	outlet   *outlet // nil: nobody wants to see output while the code runs
 
 	unfetched []byte // an answer that there was no room for in the exchange
 

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"math"
+	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/tetratelabs/wazero"
 	"github.com/tetratelabs/wazero/api"
@@ -93,6 +96,86 @@ func FuzzExchange(f *testing.F) {
 		e.put(answer)
 		e.hasRoom(len(answer))
 	})
+}
+
+// FuzzOutput lets the guest write anything where its output is, and something else between two looks.
+func FuzzOutput(f *testing.F) {
+	memory := bareMemory(f)
+	zeros := make([]byte, memory.Size())
+	log := []byte("\x10\x00\x00\x00____________\x00\x00\x00\x00\x08\x00\x00\x00ab\xffcd\xfeef")
+	f.Add(uint32(0), log, uint32(20), []byte("\x04\x00\x00\x00"))
+	f.Add(uint32(0), log, uint32(16), []byte("\x10\x00\x00\x00"))
+	f.Add(^uint32(0), log, ^uint32(0), log)
+	f.Fuzz(func(t *testing.T, at uint32, first []byte, then uint32, second []byte) {
+		memory.Write(0, zeros)
+		memory.Write(at, first)
+		const limit = 100
+		given, calls := 0, 0
+		o := newOutlet(func(stream, text string) {
+			if given += len(text); text == "" || !utf8.ValidString(text) || stream != Stdout && stream != Stderr {
+				t.Errorf("%s: %q", stream, text)
+			}
+			calls++
+		}, limit, func(any) {})
+		l := outputLog{memory, at}
+		for range 3 {
+			if o.pending(l) > 0 {
+				o.look(l)
+			}
+			memory.Write(then, second)
+		}
+		if given > limit+noticeRoom || calls > 3*limit+4*noticeRoom {
+			t.Errorf("%d bytes in %d calls", given, calls)
+		}
+	})
+}
+
+// FuzzOutputInParts shows a log in two parts and as a whole. Where the host has looked must not be seen, and nothing is lost of a log that is right.
+func FuzzOutputInParts(f *testing.F) {
+	f.Add([]byte("ab\xffcd\xfeef€\xff😀"), 3)
+	f.Add([]byte("\xe2\xff\x82\xfe\x82\xac\xc3\xc3"), 1)
+	f.Add([]byte("\xff\xff\xfe\xfe\xf0\x9f\x98"), 5)
+	f.Fuzz(func(t *testing.T, log []byte, cut int) {
+		if cut < 0 || cut > len(log) {
+			return
+		}
+		shown := func(parts ...[]byte) [2]string {
+			var stdout, stderr strings.Builder
+			o := newOutlet(func(stream, text string) {
+				map[string]*strings.Builder{Stdout: &stdout, Stderr: &stderr}[stream].WriteString(text)
+			}, math.MaxInt32, func(any) {})
+			for _, part := range parts {
+				o.take(part)
+			}
+			return [2]string{stdout.String(), stderr.String()}
+		}
+		whole := shown(log)
+		if parts := shown(log[:cut], log[cut:]); parts != whole {
+			t.Errorf("%q and %q show %q, as a whole %q", log[:cut], log[cut:], parts, whole)
+		}
+		streams, right := plainStreams(log)
+		if right && whole != streams {
+			t.Errorf("%q shows %q, want %q", log, whole, streams)
+		}
+	})
+}
+
+// plainStreams reads a log in the plainest way. It is right if each stream is text and each mark changes the stream.
+func plainStreams(log []byte) (streams [2]string, right bool) {
+	var parts [2][]byte
+	right = true
+	stream := 0
+	for _, b := range log {
+		switch {
+		case b >= outputMark && int(b)-outputMark == stream:
+			right = false
+		case b >= outputMark:
+			stream = int(b) - outputMark
+		default:
+			parts[stream] = append(parts[stream], b)
+		}
+	}
+	return [2]string{string(parts[0]), string(parts[1])}, right && utf8.Valid(parts[0]) && utf8.Valid(parts[1])
 }
 
 // bareMemory is the memory of a module that has nothing else.

@@ -53,6 +53,7 @@ func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlug
 	}
 	x.serving = true
 	defer func() { x.serving = false }()
+	x.showAndGoOn(true) // the call may take long
 	in := x.instance
 	if in.exchange.there() && handle <= fetch {
 		return x.serveExchanged(ctx, g, in.exchange, handle)

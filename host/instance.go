@@ -35,6 +35,7 @@ type instance struct {
 	exports map[string]api.Function // those of module that were called
 
 	exchange exchange
+	printed  outputLog
 
 	descriptors   descriptors
 	wasiParameter uint32 // for descriptorHook: what the function that runs was asked
@@ -122,7 +123,7 @@ func (in *instance) adopt(ctx context.Context, mod api.Module) error {
 	in.kernel = &kernel{Module: module, functions: make(map[string]api.Function)}
 	in.module, in.meter = mod, meter
 	if !in.foreign {
-		in.exchange = exchangeOf(mod)
+		in.exchange, in.printed = exchangeOf(mod), outputLogOf(mod)
 	}
 	if in.image == nil {
 		return nil

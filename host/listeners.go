@@ -81,7 +81,7 @@ func (entryHook) Before(ctx context.Context, mod api.Module, _ api.FunctionDefin
 func (entryHook) After(context.Context, api.Module, api.FunctionDefinition, []uint64) {}
 func (entryHook) Abort(context.Context, api.Module, api.FunctionDefinition, error)    {}
 
-// refuelHook hands out fuel when a slice of it is used up.
+// refuelHook hands out fuel when a slice of it is used up, and shows what was printed meanwhile.
 type refuelHook struct{}
 
 func (refuelHook) Before(ctx context.Context, mod api.Module, _ api.FunctionDefinition, _ []uint64, _ experimental.StackIterator) {
@@ -93,6 +93,7 @@ func (refuelHook) Before(ctx context.Context, mod api.Module, _ api.FunctionDefi
 			panic(err) // to wazero, a trap
 		}
 	default:
+		x.showAndGoOn(false)
 		x.instance.meter.refuel()
 	}
 }

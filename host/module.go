@@ -39,6 +39,11 @@ func (h *Host) linkModule(symbols []string) (*module, error) {
 		}
 	}
 	h.progress("check")
+	if h.config.Linked != nil {
+		if form, err := link.FormOf(linked); err == nil && form == link.FormSealed {
+			return nil, ErrSealed
+		}
+	}
 	if err := link.Check(linked, symbols); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrImports, err)
 	}
@@ -90,6 +95,17 @@ func (h *Host) modulePath(folder string, symbols []string) string {
 
 // loadModule returns the module that an earlier host has linked for the same grants. Its imports are compared with them again.
 func loadModule(path string, symbols []string) (*module, error) {
+	m, err := readModule(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := link.CheckImports(m.wasm, symbols); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrImports, err)
+	}
+	return m, nil
+}
+
+func readModule(path string) (*module, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
 		return nil, err
@@ -98,9 +114,6 @@ func loadModule(path string, symbols []string) (*module, error) {
 		return nil, fmt.Errorf("host: %s is not a module of this version", path)
 	}
 	wasm, trailer := data[:len(data)-moduleTrailer], data[len(data)-moduleTrailer:]
-	if err := link.CheckImports(wasm, symbols); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrImports, err)
-	}
 	return &module{
 		wasm:   wasm,
 		state:  int(binary.LittleEndian.Uint32(trailer[32:])),

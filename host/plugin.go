@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -39,23 +41,25 @@ func (h *Host) openModule(ctx context.Context, t *tool, wasm []byte, files plugi
 	if err := redactions(p.policy, p.registry, p.functions); err != nil {
 		return err
 	}
-	linked, err := t.link(wasm)
-	if err != nil || h.config.Replay != nil {
-		return err // nothing runs when calls are replayed
+	r := &pluginRunner{tool: t}
+	t.runner = r
+	if h.config.Replay != nil {
+		return nil // nothing runs when calls are replayed
 	}
-	detached, err := link.Detach(linked)
-	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
-	}
-	m := &module{
-		wasm: detached.Module, memory: detached.Memory, state: detached.State, hidden: detached.Hidden, foreign: true,
+	m, image := r.fromCache()
+	p.program.image = image
+	if m == nil {
+		if m, err = r.linkModule(wasm); err != nil {
+			return err
+		}
 	}
 	if p.program.compiled, err = p.compile(ctx, m); err != nil {
 		return fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
 	}
-	r := &pluginRunner{tool: t}
-	t.runner = r
-	if r.broken = r.start(ctx, m, wasm); r.broken != nil {
+	if image != nil {
+		return nil
+	}
+	if r.broken = r.start(ctx, m); r.broken != nil {
 		if ctx.Err() != nil {
 			return errors.Join(fmt.Errorf("start plugin: %w", context.Cause(ctx)), t.close())
 		}
@@ -63,6 +67,68 @@ func (h *Host) openModule(ctx context.Context, t *tool, wasm []byte, files plugi
 		h.logger.Warn("a plugin does not start", "tool", t.Name, "error", r.broken)
 	}
 	return nil
+}
+
+// linkModule makes of the plugin the module that runs.
+func (r *pluginRunner) linkModule(wasm []byte) (*module, error) {
+	linked, err := r.tool.link(wasm)
+	if err != nil {
+		return nil, err
+	}
+	detached, err := link.Detach(linked)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrPlugin, r.tool.Plugin, err)
+	}
+	return &module{
+		wasm: detached.Module, memory: detached.Memory, state: detached.State, hidden: detached.Hidden, foreign: true, linked: audit.Digest(linked),
+	}, nil
+}
+
+// paths are where the cache keeps the module and the image: by all that they are made from.
+func (r *pluginRunner) paths() (module, image string) {
+	folder := r.tool.host.cache.folder
+	parts := [][]byte{[]byte("plugin"), fmt.Appendf(nil, "%d", link.Version), []byte(r.tool.digest), []byte(strings.Join(Symbols(r.tool.Policy()), "\n"))}
+	return filepath.Join(folder, "modules", cacheKey(append(parts, []byte(moduleMagic))...)),
+		filepath.Join(folder, "images", cacheKey(append(parts, []byte(imageMagic))...))
+}
+
+// fromCache finds the module and its image as an earlier host has left them.
+func (r *pluginRunner) fromCache() (*module, *image) {
+	if r.tool.host.cache == nil {
+		return nil, nil
+	}
+	path, imagePath := r.paths()
+	m, err := readModule(path)
+	if err != nil || link.CheckPlugin(m.wasm, Symbols(r.tool.Policy())) != nil {
+		return nil, nil
+	}
+	i, err := loadImage(imagePath, m.state)
+	if err != nil {
+		return nil, nil
+	}
+	now := time.Now()
+	os.Chtimes(imagePath, now, now) // for pruneImages
+	m.foreign = true
+	return m, i
+}
+
+// keep makes an image of what the plugin is now, in the cache if there is one.
+func (r *pluginRunner) keep(m *module, memory []byte, state []uint64) (*image, error) {
+	if r.tool.host.cache != nil {
+		path, imagePath := r.paths()
+		pruneImages(filepath.Dir(imagePath))
+		i, err := saveImage(imagePath, memory, state)
+		if err == nil {
+			err = m.save(path)
+		}
+		if err != nil {
+			r.tool.host.logger.Warn("not keeping the started plugin", "error", err)
+		}
+		if i != nil {
+			return i, nil
+		}
+	}
+	return anonymousImage(memory, state)
 }
 
 // link makes the plugin fit to run under its grants.
@@ -113,7 +179,7 @@ func (t *tool) describeModule(wasm []byte, files pluginFiles) error {
 }
 
 // start makes the image that instances begin with: the module after its start function and its initialiser.
-func (r *pluginRunner) start(ctx context.Context, m *module, wasm []byte) (err error) {
+func (r *pluginRunner) start(ctx context.Context, m *module) (err error) {
 	p := r.tool.host.program
 	in, err := p.instantiate(ctx, nil, &guestMemory{initial: m.memory, limit: p.memoryLimit})
 	if err != nil {
@@ -146,7 +212,7 @@ func (r *pluginRunner) start(ctx context.Context, m *module, wasm []byte) (err e
 	for i, global := range globals {
 		state[i] = global.Get()
 	}
-	p.image, err = anonymousImage(append([]byte(nil), in.memory.bytes()...), state)
+	p.image, err = r.keep(m, append([]byte(nil), in.memory.bytes()...), state)
 	return err
 }
 

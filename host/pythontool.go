@@ -150,7 +150,10 @@ func (r *pythonRunner) run(ctx context.Context, caller *execution, f *toolFuncti
 	switch {
 	case err != nil:
 		return nil, err
-	case result.Error != nil:
+	case result.Stdout+result.Stderr != "":
+		t.host.logger.Debug("a plugin prints", "stdout", shortened(result.Stdout), "stderr", shortened(result.Stderr))
+	}
+	if result.Error != nil {
 		return nil, t.raise(f, result.Error)
 	}
 	value, err := result.Decode()

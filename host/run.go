@@ -22,15 +22,15 @@ func (x *execution) run(ctx context.Context, entry string, request []byte) (*Res
 func (x *execution) within(ctx context.Context, entry string, request []byte) (*Result, error) {
 	s, in, limits := x.session, x.instance, x.session.host.limits
 	in.stdio.take()
-	started := time.Now()
 	output, left, err := in.run(x.context(ctx), entry, request, limits.Fuel, s.host.bounds.output)
 	cause := context.Cause(ctx) // not of a time that ends while the host reads what the guest has sent
 	usage := Usage{
 		Fuel:        limits.Fuel - max(left, 0),
-		WallMS:      math.Round((time.Since(started)-x.deadline.waited()).Seconds()*1e6) / 1e3,
+		WallMS:      math.Round(x.deadline.took().Seconds()*1e6) / 1e3,
 		MemoryBytes: int64(in.memory.size()),
 		HostCalls:   x.calls,
 	}
+	x.show(true)
 	var result *Result
 	if err == nil {
 		result, err = s.host.readResult(output)
@@ -67,6 +67,7 @@ func (x *execution) within(ctx context.Context, entry string, request []byte) (*
 	} else if words := in.stdio.take(); words != "" {
 		s.host.logger.Debug("guest wrote to its stdio", "session", s.id, "stdio", words)
 	}
+	x.showResult(result)
 	result.Usage, result.Policy, result.Guest = usage, s.host.policy.Digest, s.host.guestDigest
 	return result, nil
 }

@@ -42,6 +42,15 @@ type Session struct {
 type ExecOptions struct {
 	// Filename is what tracebacks call the code. Empty leaves it to the guest.
 	Filename string
+
+	// Output, if not nil, is given what the code prints while it runs.
+	Output Output
+}
+
+// CallOptions are the lesser settings of [Session.Call].
+type CallOptions struct {
+	// Output, if not nil, is given what the code prints while it runs.
+	Output Output
 }
 
 // NewSession makes an interpreter that is as if it had just started. The session must be closed; closing the host closes it too.
@@ -102,7 +111,7 @@ func (s *Session) Exec(ctx context.Context, code string, options ExecOptions) (*
 	if err != nil {
 		return nil, err
 	}
-	return s.enter(ctx, "exec", request)
+	return s.enter(ctx, "exec", request, options.Output)
 }
 
 // Set gives values to global variables of the interpreter. They are any that values.Append takes.
@@ -111,16 +120,16 @@ func (s *Session) Set(ctx context.Context, variables map[string]any) (*Result, e
 	if err != nil {
 		return nil, err
 	}
-	return s.enter(ctx, "set", request)
+	return s.enter(ctx, "set", request, nil)
 }
 
 // Call calls a function that code in the session has defined. The result's value is what it returned.
-func (s *Session) Call(ctx context.Context, function string, args []any, kwargs map[string]any) (*Result, error) {
+func (s *Session) Call(ctx context.Context, function string, args []any, kwargs map[string]any, options CallOptions) (*Result, error) {
 	request, err := callRequest(function, args, kwargs, s.host.bounds.input)
 	if err != nil {
 		return nil, err
 	}
-	return s.enter(ctx, "call", request)
+	return s.enter(ctx, "call", request, options.Output)
 }
 
 // Close ends the session. Its interpreter may serve another one, after all that was in it has been put back to what a new one has. A
@@ -174,7 +183,7 @@ func (s *Session) end() error {
 }
 
 // enter is the way of all calls into the guest.
-func (s *Session) enter(ctx context.Context, entry string, request []byte) (*Result, error) {
+func (s *Session) enter(ctx context.Context, entry string, request []byte, output Output) (*Result, error) {
 	release, err := s.acquire()
 	if err != nil {
 		return nil, err
@@ -194,6 +203,7 @@ func (s *Session) enter(ctx context.Context, entry string, request []byte) (*Res
 	s.number++
 	x := &execution{session: s, instance: s.instance, journal: s.journal}
 	x.journal.common.Exec, x.journal.room = s.number, contentRoom
+	x.outlet = newOutlet(output, s.host.limits.Output, x.outputPanicked)
 	err = x.journal.write(audit.ExecStarted, func(r *audit.Record) {
 		r.Entry = entry
 		r.InputDigest, r.Input = x.journal.content(request)

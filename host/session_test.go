@@ -32,7 +32,7 @@ func TestLifeCycle(t *testing.T) {
 		t.Errorf("x is %s", r.Value)
 	}
 
-	r, err := s.Call(t.Context(), "f", []any{1}, map[string]any{"k": 2.5})
+	r, err := s.Call(t.Context(), "f", []any{1}, map[string]any{"k": 2.5}, host.CallOptions{})
 	if err != nil || string(r.Value) != `["f", [1], {"k":2.5}]` {
 		t.Errorf("call: %+v, %v", r, err)
 	}
@@ -188,7 +188,7 @@ func TestInputIsBounded(t *testing.T) {
 	if _, err := s.Set(t.Context(), map[string]any{"x": huge}); !errors.Is(err, host.ErrTooLarge) {
 		t.Errorf("set: %v", err)
 	}
-	if _, err := s.Call(t.Context(), "f", []any{huge}, nil); !errors.Is(err, host.ErrTooLarge) {
+	if _, err := s.Call(t.Context(), "f", []any{huge}, nil, host.CallOptions{}); !errors.Is(err, host.ErrTooLarge) {
 		t.Errorf("call: %v", err)
 	}
 	if _, err := s.Exec(t.Context(), "\xff", host.ExecOptions{}); err == nil {

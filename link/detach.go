@@ -11,7 +11,9 @@ import (
 const InitializeFunction = reserved + "initialize"
 
 // StateGlobal returns the name under which Detach exports a mutable global of the module, counted from 0.
-func StateGlobal(n int) string { return fmt.Sprintf("%sstate.%d", reserved, n) }
+func StateGlobal(n int) string { return fmt.Sprintf("%s%d", statePrefix, n) }
+
+const statePrefix = reserved + "state."
 
 // imageLimit bounds a module's initial memory, in bytes.
 const imageLimit = 256 << 20

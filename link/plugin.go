@@ -133,21 +133,13 @@ func pluginInitializer(m *wasm.Module) error {
 
 // pluginRefusal says why a plugin may not have an import; "" when it may.
 func pluginRefusal(m *wasm.Module, i wasm.Import, granted []string) string {
-	want := ""
-	switch i.Module {
-	case UserModule:
-		if _, ok := Index(granted, i.Name); !ok {
-			return "not granted"
-		}
-		want = grantType
-	case kernelModule:
-		want = kernelFunctions[i.Name] + pluginFunctions[i.Name] + pluginStubs[i.Name].signature // it is in one of them
-	case wasiModule:
-		want = wasiFunctions[i.Name].signature
-	default:
-		return "plugins import nothing from this module"
+	described := describe(m, i)
+	if _, ok := Index(granted, i.Name); !ok && i.Module == UserModule {
+		return "not granted"
 	}
-	switch {
+	switch want := described.Wants(); {
+	case !slices.Contains([]string{UserModule, kernelModule, wasiModule}, i.Module):
+		return "plugins import nothing from this module"
 	case want == "":
 		return "plugins may not import this"
 	case signature(m, i) != want:
@@ -156,9 +148,37 @@ func pluginRefusal(m *wasm.Module, i wasm.Import, granted []string) string {
 	return ""
 }
 
+// CheckPlugin checks that a module which Plugin has made, and which was kept, imports what a plugin may import and of the granted functions none but these. It
+// reads the imports alone.
+func CheckPlugin(module []byte, granted []string) error {
+	functions, err := Order(granted)
+	if err != nil {
+		return err
+	}
+	m, err := wasm.DecodeImports(module)
+	if err != nil {
+		return fmt.Errorf("link: %w", err)
+	}
+	var problems ImportError
+	for _, i := range m.Imports {
+		reason := pluginRefusal(m, i, functions)
+		if stays, _ := PluginImport(describe(m, i)); reason == "" && !stays {
+			reason = "not replaced"
+		}
+		problems.add(m, i, reason)
+	}
+	if len(problems.Extra) > 0 {
+		return &problems
+	}
+	return nil
+}
+
 // PluginImport says what becomes of an import of a plugin that Plugin takes: whether it stays an import, or is replaced by a function
 // that gives nothing. For an import that Plugin refuses, both are false.
 func PluginImport(i Import) (stays, replaced bool) {
+	if i.Kind != "function" || i.Type != i.Wants() {
+		return false, false
+	}
 	switch i.Module {
 	case UserModule:
 		return true, false
@@ -180,11 +200,12 @@ type Export struct {
 	Type string // of a function: "() -> i32"
 }
 
-// Exports lists a module's exports in the order of its export section. It fails when the module is malformed.
+// Exports lists a module's exports in the order of its export section. It reads no further: that there is no error does not say that the module's code is
+// good.
 func Exports(module []byte) ([]Export, error) {
-	m, err := decode(module)
+	m, err := wasm.DecodeExports(module)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("link: %w", err)
 	}
 	kinds := map[byte]string{wasm.KindFunction: "function", wasm.KindTable: "table", wasm.KindMemory: "memory", wasm.KindGlobal: "global"}
 	list := make([]Export, len(m.Exports))

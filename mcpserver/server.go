@@ -163,7 +163,9 @@ func (s *Server) runPython(ctx context.Context, request *mcp.CallToolRequest, ar
 		return nil, nil, toolError(err)
 	}
 	defer leave()
-	result, err := owner.host.Exec(ctx, arguments.Code, host.ExecOptions{})
+	output, done := s.follow(ctx, request)
+	result, err := owner.host.Exec(ctx, arguments.Code, host.ExecOptions{Output: output})
+	done()
 	note := ""
 	if owner.host.Lost() {
 		note = "[what earlier calls had defined is gone: the code had to be stopped by force]"

@@ -54,13 +54,15 @@ func newServer(t testing.TB, sessions int) *mcpserver.Server {
 }
 
 // connect gives the SDK's own client, connected to a server in this process.
-func connect(t testing.TB, s *mcpserver.Server) *mcp.ClientSession {
+func connect(t testing.TB, s *mcpserver.Server) *mcp.ClientSession { return connectWith(t, s, nil) }
+
+func connectWith(t testing.TB, s *mcpserver.Server, options *mcp.ClientOptions) *mcp.ClientSession {
 	t.Helper()
 	ours, theirs := mcp.NewInMemoryTransports()
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { done <- s.Serve(ctx, ours) }()
-	client, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, nil).Connect(t.Context(), theirs, nil)
+	client, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, options).Connect(t.Context(), theirs, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,6 +184,90 @@ func matches(pattern, text string) bool {
 		text = after
 	}
 	return true
+}
+
+// A client that gives a progress token is told, while the code runs, how long it has and what it has printed last.
+func TestProgress(t *testing.T) {
+	awaited := make(chan struct{}, 1)
+	known, err := capabilities.NewRegistry(capabilities.Family{Name: "t", Doc: "t", Capabilities: []capabilities.Capability{
+		capabilities.New(capabilities.Spec{Family: "t", Function: "wait", Signature: "()", Effects: capabilities.Pure},
+			func(ctx context.Context, _ capabilities.Arguments) (any, error) {
+				select {
+				case <-awaited:
+					return "told", nil
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}),
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy, err := policies.Parse("p.toml", []byte("policy = 1\nname = \"p\"\n[limits]\nwall_time = \"20s\"\n[grant.t]\nfunctions = [\"wait\"]\n"),
+		policies.Vocabulary{Families: known.Vocabulary()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.New(t.Context(), host.Config{Policy: policy, Capabilities: known, Audit: audit.Discard})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	s := mcpserver.New(mcpserver.Config{Host: h, Policy: policy})
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	served := make(chan error, 1)
+	go func() { served <- s.ServeHTTP(ctx, listener) }()
+	defer func() {
+		stop()
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	const code = "import t\nprint('begun')\nprint('\\tnearly \\x1b[31mred\\r\\n')\nt.wait()"
+	for name, connect := range map[string]func(*mcp.ClientOptions) *mcp.ClientSession{
+		"in this process": func(o *mcp.ClientOptions) *mcp.ClientSession { return connectWith(t, s, o) },
+		"over HTTP": func(o *mcp.ClientOptions) *mcp.ClientSession {
+			endpoint := "http://" + listener.Addr().String() + mcpserver.Path
+			client, err := mcp.NewClient(&mcp.Implementation{Name: "test"}, o).Connect(t.Context(), &mcp.StreamableClientTransport{Endpoint: endpoint}, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { client.Close() })
+			return client
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for len(awaited) > 0 {
+				<-awaited
+			}
+			client := connect(&mcp.ClientOptions{ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+				if p := r.Params; p.ProgressToken != "mine" || p.Total != 20 || p.Progress < 0 {
+					t.Errorf("told %+v", p)
+				}
+				if r.Params.Message == "nearly [31mred" {
+					select {
+					case awaited <- struct{}{}: // the code goes on
+					default:
+					}
+				}
+			}})
+			params := &mcp.CallToolParams{Name: "run_python", Arguments: map[string]any{"code": code}}
+			params.SetProgressToken("mine")
+			r, err := client.CallTool(t.Context(), params)
+			if err != nil || !strings.HasSuffix(said(r), "=> 'told'") {
+				t.Errorf("%v, %v", said(r), err)
+			}
+			// Without a token nobody is told.
+			if got := said(run(t, client, "print('quiet')")); got != "quiet" {
+				t.Error(got)
+			}
+		})
+	}
 }
 
 func TestCancelAndForce(t *testing.T) {

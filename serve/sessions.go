@@ -263,7 +263,7 @@ var runOptions = []string{"timeout_ms", "stream", "checkpoint"}
 const maxTimeout = 24 * time.Hour
 
 // run enqueues what runs code.
-func (c *connection) run(r *request, p runParams, do func(ctx context.Context, s *host.Session) (*host.Result, error)) *Error {
+func (c *connection) run(r *request, p runParams, do func(ctx context.Context, s *host.Session, output host.Output) (*host.Result, error)) *Error {
 	timeout := time.Duration(p.timeoutMS * float64(time.Millisecond))
 	if p.timeoutMS != 0 && (timeout <= 0 || timeout > maxTimeout) {
 		return errorf(codeInvalidParams, `parameter "timeout_ms": more than 0 and at most a day`)
@@ -274,13 +274,16 @@ func (c *connection) run(r *request, p runParams, do func(ctx context.Context, s
 			ctx, cancel = context.WithTimeoutCause(ctx, timeout, errDeadline)
 			defer cancel()
 		}
-		result, err := do(context.WithValue(ctx, originKey{}, origin{s.name, r.id}), s.host)
+		from := origin{session: s.name, request: r.id}
+		var output host.Output
+		if p.stream {
+			from.printing = c.printing(ctx, s, r)
+			output = from.printing.output
+			defer from.printing.flush(c.ctx) // before the answer
+		}
+		result, err := do(context.WithValue(ctx, originKey{}, from), s.host, output)
 		if err != nil {
 			return nil, err
-		}
-		if p.stream {
-			c.output(s, r, "stdout", result.Stdout)
-			c.output(s, r, "stderr", result.Stderr)
 		}
 		return resultOf(result, s.host), nil
 	}}
@@ -292,19 +295,6 @@ func (c *connection) run(r *request, p runParams, do func(ctx context.Context, s
 		}
 	}
 	return c.enqueue(p.session, j)
-}
-
-type outputParams struct {
-	Session string          `json:"session"`
-	Request json.RawMessage `json:"request"`
-	Stream  string          `json:"stream"`
-	Text    string          `json:"text"`
-}
-
-func (c *connection) output(s *session, r *request, stream, text string) {
-	if text != "" {
-		c.notify("session.output", outputParams{s.name, json.RawMessage(r.id), stream, text})
-	}
 }
 
 // A result is host.Result, and what it keeps from the command line's JSON.
@@ -340,7 +330,10 @@ func (c *connection) exec(r *request, params json.RawMessage) *Error {
 	if wrong := readParams(params, p.fields(map[string]any{"code": &code, "filename": &options.Filename}), append(runOptions, "filename")...); wrong != nil {
 		return wrong
 	}
-	return c.run(r, p, func(ctx context.Context, s *host.Session) (*host.Result, error) { return s.Exec(ctx, code, options) })
+	return c.run(r, p, func(ctx context.Context, s *host.Session, output host.Output) (*host.Result, error) {
+		options.Output = output
+		return s.Exec(ctx, code, options)
+	})
 }
 
 func (c *connection) set(r *request, params json.RawMessage) *Error {
@@ -349,7 +342,9 @@ func (c *connection) set(r *request, params json.RawMessage) *Error {
 	if wrong := readParams(params, map[string]any{"session": &p.session, "variables": namedValues(&variables)}); wrong != nil {
 		return wrong
 	}
-	return c.run(r, p, func(ctx context.Context, s *host.Session) (*host.Result, error) { return s.Set(ctx, variables) })
+	return c.run(r, p, func(ctx context.Context, s *host.Session, _ host.Output) (*host.Result, error) {
+		return s.Set(ctx, variables)
+	})
 }
 
 func (c *connection) call(r *request, params json.RawMessage) *Error {
@@ -362,8 +357,8 @@ func (c *connection) call(r *request, params json.RawMessage) *Error {
 	if wrong != nil {
 		return wrong
 	}
-	return c.run(r, p, func(ctx context.Context, s *host.Session) (*host.Result, error) {
-		return s.Call(ctx, function, args, kwargs)
+	return c.run(r, p, func(ctx context.Context, s *host.Session, output host.Output) (*host.Result, error) {
+		return s.Call(ctx, function, args, kwargs, host.CallOptions{Output: output})
 	})
 }
 

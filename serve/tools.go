@@ -171,8 +171,9 @@ type originKey struct{}
 
 // An origin is whose code runs.
 type origin struct {
-	session string
-	request string // the id of the request that runs it
+	session  string
+	request  string    // the id of the request that runs it
+	printing *printing // nil: what it prints is not sent while it runs
 }
 
 // toolParams are the parameters of tool.call.
@@ -197,6 +198,9 @@ func (t *clientTool) Call(ctx context.Context, call *capabilities.Call) (any, er
 	var err error
 	if params.Args, params.Kwargs, err = encodeArguments(call); err != nil {
 		return nil, err
+	}
+	if from.printing != nil {
+		from.printing.flush(ctx) // the client sees things in the order in which they happen
 	}
 	m, err := t.connection.ask(ctx, "tool.call", params)
 	if err != nil {

@@ -228,7 +228,7 @@ func enter(ctx context.Context, s *host.Session, started *audit.Record) error {
 		if err != nil || !ok {
 			return fmt.Errorf("replay: the input is no call: %w", err)
 		}
-		_, err = s.Call(ctx, input.Function, list, kwargs)
+		_, err = s.Call(ctx, input.Function, list, kwargs, host.CallOptions{})
 		return err
 	}
 	return fmt.Errorf("replay: unknown entry %q", started.Entry)

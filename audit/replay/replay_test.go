@@ -208,7 +208,7 @@ func TestGeneratedSessions(t *testing.T) {
 						t.Fatal(err)
 					}
 					exec(t, s, "def f(x, *, k): return [x, k, given, dice.roll(9)]\nimport dice")
-					if _, err := s.Call(t.Context(), "f", []any{int64(1)}, map[string]any{"k": "v"}); err != nil {
+					if _, err := s.Call(t.Context(), "f", []any{int64(1)}, map[string]any{"k": "v"}, host.CallOptions{}); err != nil {
 						t.Fatal(err)
 					}
 				}

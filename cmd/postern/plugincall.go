@@ -110,7 +110,8 @@ func policyForPlugin(path, schema string) (name string, policy *policies.Policy,
 	if known, err = registry(); err != nil {
 		return "", nil, nil, err
 	}
-	name = toolName(path)
+	base := filepath.Base(path)
+	name = nameOfFolder(strings.TrimSuffix(base, filepath.Ext(base)))
 	text := fmt.Sprintf("policy = 1\nname = \"plugin call\"\naudit.log = \"none\"\n[tool.%s]\nplugin = %s\nsha256 = %q\n", name, quoted([]string{path}), audit.Digest(plugin))
 	if strings.HasSuffix(path, ".py") {
 		modules, err := guest.Modules()
@@ -126,19 +127,6 @@ func policyForPlugin(path, schema string) (name string, policy *policies.Policy,
 	}
 	policy, err = parsePolicy("(plugin call)", []byte(text), known)
 	return name, policy, known, err
-}
-
-var notInToolName = regexp.MustCompile(`[^a-z0-9]+`)
-
-// toolName makes the name of a tool of that of a file.
-func toolName(path string) string {
-	base := filepath.Base(path)
-	name := notInToolName.ReplaceAllString(strings.ToLower(strings.TrimSuffix(base, filepath.Ext(base))), "_")
-	name = strings.Trim(name, "_")
-	if name == "" || name[0] < 'a' || name[0] > 'z' {
-		name = "tool_" + name
-	}
-	return name
 }
 
 func toolsHint(policy *policies.Policy) string {

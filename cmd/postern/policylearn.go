@@ -282,7 +282,7 @@ func (l *learner) once(p *policies.Policy) error {
 	if err != nil {
 		return err
 	}
-	result, _, err := l.cli.execute(h, l.program, "")
+	result, _, err := l.cli.execute(h, l.program, "", nil)
 	if err = errors.Join(err, h.Close()); err != nil {
 		return err
 	}

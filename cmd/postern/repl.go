@@ -163,7 +163,8 @@ func (c *cli) evaluate(s *host.Session, code string) error {
 		return nil
 	}
 	ctx, stop := signal.NotifyContext(c.ctx, os.Interrupt)
-	result, err := s.Exec(ctx, code, host.ExecOptions{Filename: "<stdin>"})
+	shown := &printer{cli: c}
+	result, err := s.Exec(ctx, code, host.ExecOptions{Filename: "<stdin>", Output: shown.output()})
 	stop()
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -171,7 +172,7 @@ func (c *cli) evaluate(s *host.Session, code string) error {
 	case err != nil:
 		return err
 	default:
-		if err := c.print(result); err != nil {
+		if err := shown.end(result); err != nil {
 			return err
 		}
 		if result.Repr != nil && *result.Repr != "None" {

@@ -19,7 +19,7 @@ import (
 )
 
 func (c *cli) run(args []string) int {
-	f := c.newFlags(runUsage, `Runs Python under a policy. What the code prints is printed; a traceback goes to stderr. Without --policy, the built-in
+	f := c.newFlags(runUsage, `Runs Python under a policy. What the code prints is printed when it prints it; a traceback goes to stderr. Without --policy, the built-in
 default policy holds: it grants the math and json families, and imports that touch nothing. As with python, values are not printed unless the
 code prints them; --json has the value of the last expression, or of final_answer(x). With --session, variables, functions and imported
 modules are those that the last run with the same file left behind. Where the policy says approve, you are asked on the terminal; if stdin is
@@ -49,14 +49,18 @@ none, such calls are denied.`)
 	if err != nil {
 		return c.fail(err)
 	}
-	result, saveErr, err := c.execute(h, program, *sessionPath)
+	var shown *printer // with --json, output is in the object
+	if !*asJSON {
+		shown = &printer{cli: c}
+	}
+	result, saveErr, err := c.execute(h, program, *sessionPath, shown.output())
 	if err = errors.Join(err, h.Close()); err != nil {
 		return c.fail(err)
 	}
 	if *asJSON {
 		err = writeJSON(c.stdout, result)
 	} else {
-		err = c.print(result)
+		err = shown.end(result)
 	}
 	if result.Restored && *sessionPath != "" {
 		fmt.Fprintf(c.stderr, "postern: the code was stopped by force: %s is as it was before\n", *sessionPath)
@@ -147,6 +151,8 @@ func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, lin
 		return nil, usageError("`postern plugin check FILE` says what a plugin has and wants", "%w", err)
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
+	case errors.Is(err, host.ErrSealed):
+		return nil, usageError("`postern link` without --self-contained writes a module for this one", "%s: %w", linkedPath, err)
 	case errors.Is(err, host.ErrRedact):
 		return nil, usageError("redact in [audit] is about the parameters of functions, or \"return\"", "%s: %w", policy.File, err)
 	case errors.Is(err, audit.ErrDamaged):
@@ -176,7 +182,7 @@ func (c *cli) progress(policy *policies.Policy) (done func()) {
 
 // execute runs the program in a new session, or in the one that a file keeps. That the session could not be kept is no reason not to
 // show what came of the run: saveErr says so.
-func (c *cli) execute(h *host.Host, p program, sessionPath string) (result *host.Result, saveErr, err error) {
+func (c *cli) execute(h *host.Host, p program, sessionPath string, output host.Output) (result *host.Result, saveErr, err error) {
 	session, kept, err := c.session(h, sessionPath)
 	if err != nil {
 		return nil, nil, err
@@ -184,7 +190,7 @@ func (c *cli) execute(h *host.Host, p program, sessionPath string) (result *host
 	if kept != nil {
 		defer kept.unlock()
 	}
-	result, err = session.Exec(c.ctx, p.code, host.ExecOptions{Filename: p.name})
+	result, err = session.Exec(c.ctx, p.code, host.ExecOptions{Filename: p.name, Output: output})
 	if kept != nil && err == nil {
 		saveErr = kept.save(session)
 	}
@@ -197,33 +203,53 @@ func writeJSON(w io.Writer, v any) error {
 	return encoder.Encode(v)
 }
 
-// print does what python would: output to stdout and stderr, then the traceback.
-func (c *cli) print(r *host.Result) error {
-	if err := writeUntrusted(c.stdout, r.Stdout); err != nil {
-		return err
-	}
-	if err := writeUntrusted(c.stderr, r.Stderr); err != nil {
-		return err
-	}
-	if r.Error == nil {
+// A printer does what python would: it writes what code prints, when it prints it, to stdout and stderr.
+type printer struct {
+	cli *cli
+	err error // the first of writing
+}
+
+// output is nil for a nil printer.
+func (p *printer) output() host.Output {
+	if p == nil {
 		return nil
+	}
+	return func(stream, text string) {
+		to := p.cli.stdout
+		if stream == host.Stderr {
+			to = p.cli.stderr
+		}
+		p.write(to, text)
+	}
+}
+
+func (p *printer) write(to io.Writer, text string) {
+	if p.err == nil {
+		p.err = writeUntrusted(to, text)
+	}
+}
+
+// end prints what is left to say when the code has ended: what it raised.
+func (p *printer) end(r *host.Result) error {
+	if r.Error == nil || p.err != nil {
+		return p.err
 	}
 	text := r.Error.Traceback
 	if r.Error.FromHost {
 		// Not Python's words but the host's, with the interpreter's last ones before them.
-		c.errorf("%s", r.Error.Message)
+		p.cli.errorf("%s", r.Error.Message)
 	}
 	if text != "" && !strings.HasSuffix(text, "\n") {
 		text += "\n"
 	}
-	if err := writeUntrusted(c.stderr, text); err != nil {
-		return err
+	if p.write(p.cli.stderr, text); p.err != nil {
+		return p.err
 	}
 	if r.Error.Limit != "" && (r.Error.FromHost || text != "") {
 		if !r.Error.FromHost {
-			c.errorf("%s", r.Error.Figures)
+			p.cli.errorf("%s", r.Error.Figures)
 		}
-		c.hintf("raise %s in [limits] of the policy if the code needs more", r.Error.Limit)
+		p.cli.hintf("raise %s in [limits] of the policy if the code needs more", r.Error.Limit)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -39,9 +40,14 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", env.WorkDir)
 			env.Setenv("EXAMPLES", examples)
 			env.Setenv("MODULES", modules)
+			env.Setenv("GOCACHE", filepath.Join(cache, "go-build"))
+			env.Setenv("GOTOOLCHAIN", "local")
+			if path, err := exec.LookPath("postern"); err == nil {
+				env.Setenv("POSTERN", path)
+			}
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitsWith, "replace": replace, "wheel": wheel},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"code": exitsWith, "extism": extismCall, "replace": replace, "wheel": wheel},
 	})
 }
 

@@ -43,9 +43,11 @@ int buffer_put_char(buffer *b, char c) {
 }
 
 int buffer_put_json(buffer *b, const char *utf8, size_t length) {
+	return buffer_put_char(b, '"') < 0 || buffer_put_escaped(b, utf8, length) < 0 ? -1 : buffer_put_char(b, '"');
+}
+
+int buffer_put_escaped(buffer *b, const char *utf8, size_t length) {
 	static const char hex[] = "0123456789abcdef";
-	if (buffer_put_char(b, '"') < 0)
-		return -1;
 	size_t start = 0;
 	for (size_t i = 0; i < length; i++) {
 		while (length - i >= 8 && plain_text(utf8 + i))
@@ -67,9 +69,7 @@ int buffer_put_json(buffer *b, const char *utf8, size_t length) {
 			return -1;
 		start = i + 1;
 	}
-	if (buffer_put(b, utf8 + start, length - start) < 0)
-		return -1;
-	return buffer_put_char(b, '"');
+	return buffer_put(b, utf8 + start, length - start);
 }
 
 void buffer_clear(buffer *b) { b->length = b->values = 0; }

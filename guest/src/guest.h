@@ -46,6 +46,8 @@ int buffer_puts(buffer *b, const char *text);
 int buffer_put_char(buffer *b, char c);
 // Puts length bytes of UTF-8 as a JSON string, with its quotes.
 int buffer_put_json(buffer *b, const char *utf8, size_t length);
+// The same without the quotes.
+int buffer_put_escaped(buffer *b, const char *utf8, size_t length);
 void buffer_clear(buffer *b);
 void buffer_free(buffer *b);
 
@@ -77,9 +79,11 @@ int transport_call(uint32_t index, buffer *request, const char **answer, size_t 
 
 // output.c
 int output_init(PyObject *module);
+void output_clear(void); // forgets what was written, and keeps nothing more until output_begin
 void output_begin(size_t limit); // empties both streams and makes them sys.stdout and sys.stderr again
 void output_end(void); // flushes what code has put in the place of a stream
-int output_put_json(buffer *b, int stream); // 0 stdout, 1 stderr: the kept text as a JSON string
+int output_put_notice(void); // says what was cut, if something was
+int output_put_json(buffer *b); // puts what was kept: ,"stdout":"…","stderr":"…"
 
 // hostcall.c
 int hostcall_init(PyObject *module);

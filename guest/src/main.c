@@ -139,6 +139,7 @@ static PyObject *read_request(void) {
 }
 
 static int32_t serve(int (*run)(PyObject *, buffer *)) {
+	output_clear(); // first of all: what the last run has printed is not this one's
 	transport_begin();
 	if (!started(0))
 		return 1;

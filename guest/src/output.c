@@ -1,11 +1,36 @@
 // sys.stdout and sys.stderr: text kept in memory up to one limit for both, the rest counted and dropped while it is
 // produced, so that a print loop cannot grow the guest.
+//
+// Both are in one log, in the order in which they were written. The text is UTF-8, which has no bytes FE and FF: these are marks, which
+// say whose text comes next. The host reads the log while code runs (docs/abi.md, "Output"). It may do so between any two
+// instructions, so the log is in pieces that never move, and what the host finds must be right after each instruction.
 #include "guest.h"
 #include "structmember.h"
 
-static buffer text[2] = {{.limit = SIZE_MAX / 2}, {.limit = SIZE_MAX / 2}};
-static size_t limit, room, dropped;
-static int cut_stream; // where the first byte was dropped
+#include <stdatomic.h>
+#include <stdlib.h>
+
+typedef struct piece {
+	struct piece *next; // once there is one, this one does not grow any more
+	uint32_t length;
+	char text[];
+} piece;
+
+// What the host finds by the export of this name.
+struct {
+	piece *first;
+} postern_output;
+
+#define FIRST_PIECE 1000
+#define MARK(stream) ((char)(0xFE + (stream)))
+
+static piece *end;      // the last piece
+static size_t capacity; // of its text
+static int current;     // whose text is at the end of the log; at its beginning it is stdout's
+static bool marked;     // the log has marks
+static size_t limit, dropped;
+static size_t ready, room; // what may still be kept: for current there is a place already, and the rest
+static int cut_stream;     // where the first byte was dropped
 static PyObject *streams[2];
 
 typedef struct {
@@ -16,7 +41,57 @@ typedef struct {
 
 static PyTypeObject StreamType;
 
+// Stands between stores that the host could see: the compiler must not move them.
+static void settle(void) { atomic_signal_fence(memory_order_seq_cst); }
+
+// Begins a piece with room for so much. It is not in the log yet.
+static piece *new_piece(size_t least) {
+	size_t size = end ? 2 * capacity : FIRST_PIECE;
+	if (size < least)
+		size = least;
+	piece *new = malloc(sizeof(piece) + size);
+	if (new == NULL) {
+		PyErr_NoMemory();
+		return NULL;
+	}
+	new->next = NULL;
+	new->length = 0;
+	capacity = size;
+	return new;
+}
+
+static int append(int stream, const char *bytes, size_t length) {
+	bool mark = stream != current;
+	piece *to = end;
+	if ((to == NULL || mark + length > capacity - to->length) && (to = new_piece(mark + length)) == NULL)
+		return -1;
+	char *at = to->text + to->length;
+	if (mark) {
+		*at++ = MARK(stream);
+		current = stream;
+		marked = true;
+	}
+	memcpy(at, bytes, length);
+	settle();
+	to->length += mark + length;
+	settle();
+	if (to != end) {
+		*(end ? &end->next : &postern_output.first) = to;
+		end = to;
+	}
+	return 0;
+}
+
 static int keep(int stream, const char *bytes, size_t length) {
+	if (stream == current && length > 0 && length <= ready) {
+		memcpy(end->text + end->length, bytes, length);
+		settle();
+		end->length += length;
+		ready -= length;
+		return 0;
+	}
+	room += ready;
+	ready = 0;
 	if (length > room) {
 		// Cut between characters: a UTF-8 continuation byte is 10xxxxxx.
 		size_t fits = room;
@@ -28,8 +103,16 @@ static int keep(int stream, const char *bytes, size_t length) {
 		length = fits;
 		room = fits; // nothing fits after a cut
 	}
+	if (length == 0)
+		return 0;
+	if (append(stream, bytes, length) < 0)
+		return -1;
 	room -= length;
-	return buffer_put(&text[stream], bytes, length);
+	ready = capacity - end->length;
+	if (ready > room)
+		ready = room;
+	room -= ready;
+	return 0;
 }
 
 static PyObject *stream_write(Stream *self, PyObject *arg) {
@@ -178,14 +261,27 @@ int output_init(PyObject *module) {
 
 static const char *const names[2] = {"stdout", "stderr"};
 
-void output_begin(size_t bytes) {
-	for (int i = 0; i < 2; i++) {
-		// Code that replaced a stream did so for its own run only. The replacement may write when it goes.
-		PySys_SetObject(names[i], streams[i]);
-		buffer_clear(&text[i]);
+void output_clear(void) {
+	piece *old = postern_output.first;
+	postern_output.first = NULL;
+	settle();
+	while (old != NULL) {
+		piece *next = old->next;
+		free(old);
+		old = next;
 	}
+	end = NULL;
+	current = 0;
+	marked = false;
+	limit = dropped = ready = room = 0;
+}
+
+void output_begin(size_t bytes) {
+	// Code that replaced a stream did so for its own run only. The replacement may write when it goes: there is no room for that.
+	for (int i = 0; i < 2; i++)
+		PySys_SetObject(names[i], streams[i]);
+	output_clear();
 	limit = room = bytes;
-	dropped = 0;
 }
 
 void output_end(void) {
@@ -200,16 +296,51 @@ void output_end(void) {
 	PyErr_SetRaisedException(raised);
 }
 
-int output_put_json(buffer *b, int stream) {
-	buffer *kept = &text[stream];
-	if (dropped > 0 && stream == cut_stream) {
-		char notice[128];
-		bool newline = kept->length > 0 && kept->data[kept->length - 1] != '\n';
-		int size = snprintf(notice, sizeof notice, "%s[output cut: %zu bytes over the limit of %zu]\n",
-			newline ? "\n" : "", dropped, limit);
-		if (buffer_put(kept, notice, size) < 0)
-			return -1;
-		cut_stream = -1; // said once
+// Calls use with the text of each stream, part by part. 0, or what use returned if that was something else.
+static int each_part(int (*use)(void *, int stream, const char *text, size_t length), void *with) {
+	int stream = 0;
+	for (piece *p = postern_output.first; p != NULL; p = p->next) {
+		const char *at = p->text, *stop = at + p->length;
+		while (at < stop) {
+			const char *mark = marked ? memchr(at, MARK(!stream), stop - at) : NULL;
+			size_t length = (mark ? mark : stop) - at;
+			int done = length > 0 ? use(with, stream, at, length) : 0;
+			if (done != 0)
+				return done;
+			at = mark ? mark + 1 : stop;
+			if (mark)
+				stream = !stream;
+		}
 	}
-	return buffer_put_json(b, kept->data ? kept->data : "", kept->length);
+	return 0;
+}
+
+static int note_end(void *ends, int stream, const char *text, size_t length) {
+	((char *)ends)[stream] = text[length - 1];
+	return 0;
+}
+
+int output_put_notice(void) {
+	if (dropped == 0)
+		return 0;
+	char ends[2] = {'\n', '\n'};
+	each_part(note_end, ends);
+	char notice[128];
+	int size = snprintf(notice, sizeof notice, "%s[output cut: %zu bytes over the limit of %zu]\n",
+		ends[cut_stream] != '\n' ? "\n" : "", dropped, limit);
+	dropped = 0; // said once
+	return append(cut_stream, notice, size);
+}
+
+static int put_part(void *into, int stream, const char *text, size_t length) {
+	return buffer_put_escaped(((buffer **)into)[stream], text, length);
+}
+
+int output_put_json(buffer *b) {
+	buffer errors = {.limit = b->limit};
+	int failed = buffer_puts(b, ",\"stdout\":") < 0 || buffer_put_char(b, '"') < 0 || each_part(put_part, (buffer *[]){b, &errors}) < 0 ||
+		buffer_put_char(b, '"') < 0 || buffer_puts(b, ",\"stderr\":") < 0 || buffer_put_char(b, '"') < 0 ||
+		(errors.length > 0 && buffer_put(b, errors.data, errors.length) < 0) || buffer_put_char(b, '"') < 0;
+	buffer_free(&errors);
+	return failed ? -1 : 0;
 }

@@ -189,12 +189,11 @@ static int put_result(buffer *b, PyObject *value) {
 		PyErr_Clear();
 		withheld = PyObject_CallMethod(bootstrap, "take_withheld", NULL);
 	}
-	failed = failed || withheld == NULL || buffer_puts(b, "{\"ok\":") < 0 || buffer_puts(b, error.length ? "false," : "true,") < 0;
+	failed = failed || withheld == NULL || output_put_notice() < 0 || buffer_puts(b, "{\"ok\":") < 0 || buffer_puts(b, error.length ? "false," : "true,") < 0;
 	if (!failed)
 		failed = valued.length ? buffer_put(b, valued.data, valued.length) < 0 : buffer_puts(b, "\"value\":null,\"repr\":null") < 0;
 	failed = failed || buffer_puts(b, ",\"is_final_answer\":") < 0 || buffer_puts(b, final ? "true" : "false") < 0 ||
-		buffer_puts(b, ",\"stdout\":") < 0 || output_put_json(b, 0) < 0 || buffer_puts(b, ",\"stderr\":") < 0 || output_put_json(b, 1) < 0 ||
-		buffer_puts(b, ",\"error\":") < 0;
+		output_put_json(b) < 0 || buffer_puts(b, ",\"error\":") < 0;
 	if (!failed)
 		failed = error.length ? buffer_put(b, error.data, error.length) < 0 : buffer_puts(b, "null") < 0;
 	failed = failed || buffer_puts(b, ",\"withheld\":") < 0 || value_encode(b, withheld) < 0 || buffer_put_char(b, '}') < 0;

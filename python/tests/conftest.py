@@ -25,6 +25,8 @@ log = "none"
 imports = ["math", "time", "re", "datetime", "decimal", "zoneinfo"]
 """
 
+PRINTING = POLICY.replace("imports = [", 'imports = ["sys", ').replace("[limits]", '[limits]\noutput = "256KiB"')
+
 
 @pytest.fixture(scope="session", autouse=True)
 def binary(tmp_path_factory: pytest.TempPathFactory) -> str:

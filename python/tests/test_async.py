@@ -5,7 +5,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
-from conftest import POLICY
+from conftest import POLICY, PRINTING
 
 from postern import AsyncPostern, Canceled, DeadlineExceeded, PolicyError, ServerGone
 
@@ -33,7 +33,7 @@ def test_session() -> None:
             await s.exec("def f(a): return [a, y]")
             assert (await s.call("f", (1,))).unwrap() == [(1,), b"1"]
             lines: list[str] = []
-            await s.exec("print('hello')", output=lambda stream, text: lines.append(text))
+            await s.exec("print('hello')", on_output=lambda stream, text: lines.append(text))
             assert lines == ["hello\n"]
             other = await s.fork()
             restored = await p.restore(await other.save())
@@ -42,6 +42,40 @@ def test_session() -> None:
             await s.reset()
             assert (await s.exec("x")).error.type == "NameError"  # type: ignore[union-attr]
             assert "math" in (await p.describe())["modules"]
+
+    run(main())
+
+
+def test_output_comes_while_code_runs() -> None:
+    async def main() -> None:
+        printed: list[str] = []
+
+        async def seen() -> list[str]:
+            return list(printed)
+
+        async def on_output(stream: str, text: str) -> None:
+            await asyncio.sleep(0.01)  # what comes after it waits
+            printed.append(stream + " " + text)
+
+        async with AsyncPostern(policy_text=PRINTING, tools=[seen]) as p, await p.session() as s:
+            await s.exec("def f(x):\n  print('a')\n  first = seen()\n  print('b')\n  return [first, x]")
+            for runs in (s.exec("f(7)", on_output=on_output), s.call("f", 7, on_output=on_output)):
+                assert (await runs).unwrap() == [["stdout a\n"], 7]
+                assert printed == ["stdout a\n", "stdout b\n"]
+                printed.clear()
+
+            # It is stopped by what has seen it.
+            task = asyncio.create_task(s.exec("kept = 1\nprint('begun')\nwhile True: pass", on_output=lambda stream, text: task.cancel()))
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert (await s.exec("kept")).value == 1
+
+            def stop(stream: str, text: str) -> None:
+                raise KeyError(text)
+
+            with pytest.raises(KeyError, match="begun"):
+                await s.exec("print('begun')\nwhile True: pass", on_output=stop)
+            assert (await s.exec("kept")).value == 1
 
     run(main())
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import POLICY
+from conftest import POLICY, PRINTING
 
 import postern
 from postern import (
@@ -57,11 +57,54 @@ def test_session() -> None:
             s.set({"z": (1,)})
             s.exec("def f(a, *, b): return a, b, y, z")
             assert s.call("f", 1, b={2}).unwrap() == (1, {2}, [1, 2], (1,))
-            lines: list[tuple[str, str]] = []
-            s.exec("import sys\nprint(1)" if "sys" in p.info.imports else "print(1)", output=lambda stream, text: lines.append((stream, text)))
-            assert lines == [("stdout", "1\n")]
             s.reset()
             assert s.exec("x").error.type == "NameError"  # type: ignore[union-attr]
+
+
+def test_output_comes_while_code_runs() -> None:
+    printed: list[tuple[str, str]] = []
+
+    def seen() -> list[tuple[str, str]]:
+        return list(printed)
+
+    def on_output(stream: str, text: str) -> None:
+        printed.append((stream, text))
+
+    with Postern(policy_text=PRINTING, tools=[seen]) as p, p.session() as s:
+        s.exec("import sys\ndef f(x):\n  print('a')\n  print('é', file=sys.stderr)\n  first = seen()\n  print('b', end='')\n  return [first, seen(), x]")
+        begun = [("stdout", "a\n"), ("stderr", "é\n")]
+        for run in (lambda: s.exec("f(7)", on_output=on_output), lambda: s.call("f", 7, on_output=on_output)):
+            result = run()
+            assert result.unwrap() == [begun, [*begun, ("stdout", "b")], 7]
+            assert (result.stdout, result.stderr) == ("a\nb", "é\n")
+            printed.clear()
+        assert s.exec("f(7)").unwrap() == [[], [], 7]
+        # Stopped by force, there is no result; what was printed was seen.
+        with pytest.raises(DeadlineExceeded):
+            s.exec("print('begun')\nsum(range(10**15))", on_output=on_output, timeout=0.1)
+        assert printed == [("stdout", "begun\n")]
+
+
+def test_much_output() -> None:
+    printed: list[tuple[str, str]] = []
+    with Postern(policy_text=PRINTING) as p, p.session() as s:
+        code = "import sys\nfor n in range(40_000): print('é', n, file=(sys.stdout, sys.stderr)[n % 5 == 0])\nprint('x' * 500_000)"
+        result = s.exec(code, on_output=lambda stream, text: printed.append((stream, text)))
+        assert "output cut" in result.stdout
+        for name in ("stdout", "stderr"):
+            assert "".join(text for stream, text in printed if stream == name) == getattr(result, name)
+
+
+def test_on_output_that_raises() -> None:
+    def stop(stream: str, text: str) -> None:
+        raise KeyError(text)
+
+    with Postern(policy_text=PRINTING) as p, p.session() as s:
+        with pytest.raises(KeyError, match="begun"):
+            s.exec("kept = 1\nprint('begun')\nwhile True: pass", on_output=stop)
+        assert s.exec("kept").value == 1  # the code was stopped
+        with pytest.raises(PosternError, match="cannot use the session"):
+            s.exec("print(1)", on_output=lambda stream, text: s.exec("2"))
 
 
 def test_errors_of_code() -> None:

@@ -177,8 +177,23 @@ def test_timeout() -> None:
         executor("print('before')\nwhile True: pass")
     assert executor.state["_print_outputs"] == "before\n"
     with pytest.raises(ExecutionTimeoutError):
-        executor("sum(range(10**15))")  # in C
+        executor("print('before C')\nsum(range(10**15))")
+    assert executor.state["_print_outputs"] == "before C\n"
     assert executor("kept").output == 1
+    executor.cleanup()
+
+
+def test_on_output() -> None:
+    printed: list[tuple[str, str]] = []
+
+    def seen() -> int:
+        return len(printed)
+
+    executor = PosternExecutor(["sys"], on_output=lambda stream, text: printed.append((stream, text)))
+    executor.send_tools({"seen": seen})
+    output = executor("import sys\nprint('a')\nprint('b', file=sys.stderr)\nn = seen()\nprint('c')\nn")
+    assert printed == [("stdout", "a\n"), ("stderr", "b\n"), ("stdout", "c\n")]
+    assert (output.output, output.logs) == (2, "a\nb\nc\n")
     executor.cleanup()
 
 

@@ -30,6 +30,14 @@ func (c Code) I64(v int64) Code { return appendSigned(append(c, byte(OpI64Const)
 // Access appends a load or a store that is aligned to nothing, at a constant offset from the address.
 func (c Code) Access(op Op, offset uint32) Code { return appendU32(append(c, byte(op), 0), offset) }
 
+// InitMemory appends a memory.init from a data segment.
+func (c Code) InitMemory(segment uint32) Code {
+	return append(appendU32(append(c, 0xfc, 8), segment), 0)
+}
+
+// CopyMemory appends a memory.copy.
+func (c Code) CopyMemory() Code { return append(c, 0xfc, 10, 0, 0) }
+
 // emptyBlock is the type of a block without parameters and results.
 const emptyBlock = 0x40
 

@@ -1,5 +1,7 @@
 package wasm
 
+import "encoding/binary"
+
 // Segment is one data segment. Offset is its constant expression with its end; nil means that it is passive.
 type Segment struct {
 	Offset []byte
@@ -56,6 +58,26 @@ func ConstI32(expression []byte) (value uint32, ok bool) {
 		return 0, false
 	}
 	return uint32(int32(v)), true
+}
+
+// Constant is the constant expression, with its end, of a number of a type, whose bits are given. ok is false for a type that is no number.
+func Constant(valueType byte, bits uint64) (expression []byte, ok bool) {
+	switch valueType {
+	case I32:
+		return Code{}.I32(int32(uint32(bits))).End(), true
+	case I64:
+		return Code{}.I64(int64(bits)).End(), true
+	case F32:
+		return Code(binary.LittleEndian.AppendUint32([]byte{byte(OpF32Const)}, uint32(bits))).End(), true
+	case F64:
+		return Code(binary.LittleEndian.AppendUint64([]byte{byte(OpF64Const)}, bits)).End(), true
+	}
+	return nil, false
+}
+
+// SetMemoryLimits replaces the memories that the module defines by one.
+func (m *Module) SetMemoryLimits(l Limits) {
+	m.Memories = Vector{Count: 1, Bytes: appendLimits(nil, l)}
 }
 
 // MemoryLimits are the limits of the one memory that the module defines.

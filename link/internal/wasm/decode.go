@@ -35,6 +35,11 @@ func DecodeImports(data []byte) (*Module, error) {
 	return decode(data, func(id byte) bool { return id != sectionCustom && id > sectionImport })
 }
 
+// DecodeExports reads a module up to its exports, as DecodeImports does up to its imports.
+func DecodeExports(data []byte) (*Module, error) {
+	return decode(data, func(id byte) bool { return id != sectionCustom && id > sectionExport })
+}
+
 // Decode reads a module. The error is an *Error. The module's byte slices are parts of data.
 func Decode(data []byte) (*Module, error) {
 	return decode(data, func(byte) bool { return false })

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from . import _requests as requests
-from ._base import Client
+from ._base import Client, OnOutput
 from ._connection import Connection, Message, check
 from ._errors import PosternError, ServerGone
 from ._results import Result, ServerInfo, result_of, server_info
@@ -71,32 +72,17 @@ class AsyncPostern(Client):
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def _request(self, method: str, params: Message, output: Callable[[str, str], None] | None = None, started: bool = True) -> Any:
+    async def _request(self, method: str, params: Message, on_output: OnOutput | None = None, started: bool = True) -> Any:
         if started:
             await self.info()
         connection = self._connect()
         loop = asyncio.get_running_loop()
-        answered: asyncio.Future[Message] = loop.create_future()
+        messages: asyncio.Queue[Message] = asyncio.Queue()
         running: dict[int, asyncio.Task[None]] = {}  # tools
-
-        def received(message: Message) -> None:
-            called = message.get("method")
-            if called is None:
-                if not answered.done():
-                    answered.set_result(message)
-            elif called == "tool.call":
-                task = loop.create_task(self._use(connection, message))
-                running[message["id"]] = task
-                task.add_done_callback(lambda _: running.pop(message["id"], None))
-            elif called == "$/cancel":
-                if task_ := running.get(message["params"]["id"]):
-                    task_.cancel()
-            elif called == "session.output" and output is not None:
-                output(message["params"]["stream"], message["params"]["text"])
 
         def deliver(message: Message) -> None:
             try:
-                loop.call_soon_threadsafe(received, message)
+                loop.call_soon_threadsafe(messages.put_nowait, message)
             except RuntimeError:
                 pass  # the loop is closed: nobody waits
 
@@ -106,13 +92,31 @@ class AsyncPostern(Client):
                 number = connection.start(method, params, deliver)
             else:
                 number = await asyncio.to_thread(connection.start, method, params, deliver)
-            return check(await answered)
+            while True:
+                message = await messages.get()
+                called = message.get("method")
+                if called is None:
+                    return check(message)
+                if called == "tool.call":
+                    self._begin(connection, message, running)
+                elif called == "$/cancel":
+                    if task := running.get(message["params"]["id"]):
+                        task.cancel()
+                elif called == "session.output" and on_output is not None:
+                    given = on_output(message["params"]["stream"], message["params"]["text"])
+                    if inspect.isawaitable(given):
+                        await given
         except BaseException:
             connection.cancel(number)
             raise
         finally:
             for task in list(running.values()):
                 task.cancel()
+
+    def _begin(self, connection: Connection, call: Message, running: dict[int, asyncio.Task[None]]) -> None:
+        task = asyncio.get_running_loop().create_task(self._use(connection, call))
+        running[call["id"]] = task
+        task.add_done_callback(lambda _: running.pop(call["id"], None))
 
     async def _use(self, connection: Connection, message: Message) -> None:
         answer = await _use(self._tools, message["params"])
@@ -146,22 +150,31 @@ class AsyncSession:
         *,
         filename: str | None = None,
         timeout: float | None = None,
-        output: Callable[[str, str], None] | None = None,
+        on_output: OnOutput | None = None,
         checkpoint: bool = False,
     ) -> Result:
-        """Runs code, as ``Session.exec``. Canceling the task stops the code."""
-        params = requests.execute(self.name, code, filename, timeout, output is not None, checkpoint)
-        return result_of(await self._postern._request("session.exec", params, output))
+        """Runs code, as ``Session.exec``. Canceling the task stops the code. ``on_output`` may be a coroutine function: what is printed after waits for it."""
+        params = requests.execute(self.name, code, filename, timeout, on_output is not None, checkpoint)
+        return result_of(await self._postern._request("session.exec", params, on_output))
 
     async def set(self, variables: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Gives values to global variables."""
         given = {**(variables or {}), **more}
         result_of(await self._postern._request("session.set", requests.set_variables(self.name, given))).unwrap()
 
-    async def call(self, function: str, /, *args: Any, timeout: float | None = None, checkpoint: bool = False, **kwargs: Any) -> Result:
+    async def call(
+        self,
+        function: str,
+        /,
+        *args: Any,
+        timeout: float | None = None,
+        on_output: OnOutput | None = None,
+        checkpoint: bool = False,
+        **kwargs: Any,
+    ) -> Result:
         """Calls a function that code has defined."""
-        params = requests.call(self.name, function, args, kwargs, timeout, checkpoint)
-        return result_of(await self._postern._request("session.call", params))
+        params = requests.call(self.name, function, args, kwargs, timeout, on_output is not None, checkpoint)
+        return result_of(await self._postern._request("session.call", params, on_output))
 
     async def reset(self) -> None:
         """Makes the session what it was when it was new."""

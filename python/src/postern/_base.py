@@ -12,6 +12,9 @@ from ._connection import Connection
 from ._errors import ServerGone
 from ._tools import Tools, tools_by_name
 
+OnOutput = Callable[[str, str], object]
+"""Called with "stdout" or "stderr" and some of what code has printed there, while the code runs."""
+
 
 class Client:
     """A server that starts with its first use."""

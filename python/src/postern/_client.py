@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from . import _requests as requests
-from ._base import Client
+from ._base import Client, OnOutput
 from ._connection import Message, check
 from ._errors import PosternError, ServerGone
 from ._results import Result, ServerInfo, result_of, server_info
@@ -78,7 +78,7 @@ class Postern(Client):
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _request(self, method: str, params: Message, output: Callable[[str, str], None] | None = None, started: bool = True) -> Any:
+    def _request(self, method: str, params: Message, on_output: OnOutput | None = None, started: bool = True) -> Any:
         """Sends a request and waits for the answer, running the tools that its code calls."""
         if started:
             self.info
@@ -93,8 +93,8 @@ class Postern(Client):
                     return check(message)
                 if called == "tool.call":
                     connection.answer(message, _use(self._tools, message["params"]))
-                elif called == "session.output" and output is not None:
-                    output(message["params"]["stream"], message["params"]["text"])
+                elif called == "session.output" and on_output is not None:
+                    on_output(message["params"]["stream"], message["params"]["text"])
         except BaseException:
             connection.cancel(number)
             raise
@@ -126,25 +126,38 @@ class Session:
         *,
         filename: str | None = None,
         timeout: float | None = None,
-        output: Callable[[str, str], None] | None = None,
+        on_output: OnOutput | None = None,
         checkpoint: bool = False,
     ) -> Result:
         """Runs code. What it raises is in the result; ``result.unwrap()`` gives the value or raises.
 
-        ``timeout`` is in seconds: ``DeadlineExceeded`` says that it was over. ``output(stream, text)`` is called for what is printed.
-        ``checkpoint`` keeps the state afterwards, for the session to fall back to if later code has to be stopped by force.
+        ``timeout`` is in seconds: ``DeadlineExceeded`` says that it was over. ``checkpoint`` keeps the state afterwards, for the session to fall
+        back to if later code has to be stopped by force.
+
+        ``on_output(stream, text)`` is called with what the code prints, while it runs: in this thread, in the order in which it was printed,
+        and before a tool that the code calls after it. All texts of a stream are what the result has of it. What it raises stops the code.
         """
-        params = requests.execute(self.name, code, filename, timeout, output is not None, checkpoint)
-        return result_of(self._ask("session.exec", params, output))
+        params = requests.execute(self.name, code, filename, timeout, on_output is not None, checkpoint)
+        return result_of(self._ask("session.exec", params, on_output))
 
     def set(self, variables: Mapping[str, Any] | None = None, /, **more: Any) -> None:
         """Gives values to global variables. A TypeError says that a value cannot cross."""
         given = {**(variables or {}), **more}
         result_of(self._ask("session.set", requests.set_variables(self.name, given))).unwrap()
 
-    def call(self, function: str, /, *args: Any, timeout: float | None = None, checkpoint: bool = False, **kwargs: Any) -> Result:
+    def call(
+        self,
+        function: str,
+        /,
+        *args: Any,
+        timeout: float | None = None,
+        on_output: OnOutput | None = None,
+        checkpoint: bool = False,
+        **kwargs: Any,
+    ) -> Result:
         """Calls a function that code has defined."""
-        return result_of(self._ask("session.call", requests.call(self.name, function, args, kwargs, timeout, checkpoint)))
+        params = requests.call(self.name, function, args, kwargs, timeout, on_output is not None, checkpoint)
+        return result_of(self._ask("session.call", params, on_output))
 
     def reset(self) -> None:
         """Makes the session what it was when it was new. It works on a lost session, too."""
@@ -175,12 +188,12 @@ class Session:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _ask(self, method: str, params: Message, output: Callable[[str, str], None] | None = None) -> Any:
+    def _ask(self, method: str, params: Message, on_output: OnOutput | None = None) -> Any:
         with self._turn:
             if self._busy:
-                raise PosternError("a tool cannot use the session whose code has called it")
+                raise PosternError("a tool or on_output cannot use the session whose code has called it")
             self._busy = True
             try:
-                return self._postern._request(method, params, output)
+                return self._postern._request(method, params, on_output)
             finally:
                 self._busy = False

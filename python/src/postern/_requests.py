@@ -44,13 +44,13 @@ def set_variables(session: str, variables: Mapping[str, Any]) -> Params:
     return {"session": session, "variables": encoded}
 
 
-def call(session: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], timeout: float | None, checkpoint: bool) -> Params:
+def call(session: str, function: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], timeout: float | None, stream: bool, checkpoint: bool) -> Params:
     return {
         "session": session,
         "function": function,
         "args": [encode(argument) for argument in args],
         "kwargs": {name: encode(argument) for name, argument in kwargs.items()},
-        **_options(timeout, False, checkpoint),
+        **_options(timeout, stream, checkpoint),
     }
 
 

@@ -29,6 +29,7 @@ from smolagents.local_python_executor import (
 )
 from smolagents.utils import truncate_content
 
+from ._base import OnOutput
 from ._client import Postern, Session
 from ._errors import DeadlineExceeded, SessionLost
 from ._results import ErrorInfo, Result
@@ -43,6 +44,7 @@ class PosternExecutor(PythonExecutor):  # type: ignore[misc]
 
     Without ``policy`` (a file) or ``policy_text``, the policy is made of the arguments: the authorised imports, the tools, the
     time. With one, the policy says what is allowed, and ``additional_authorized_imports`` can only ask for what it allows.
+    ``on_output(stream, text)`` is called with what the code of a step prints, while it runs; its logs have it too, also when the step is stopped by force.
     The remaining arguments are those of ``postern.Postern``.
 
     What a tool returns and the sandbox has no form for, such as an image, stays in this process: the code gets a text that stands for
@@ -58,6 +60,7 @@ class PosternExecutor(PythonExecutor):  # type: ignore[misc]
         *,
         policy: str | os.PathLike[str] | None = None,
         policy_text: str | None = None,
+        on_output: OnOutput | None = None,
         binary: str | os.PathLike[str] | None = None,
         args: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
@@ -70,7 +73,7 @@ class PosternExecutor(PythonExecutor):  # type: ignore[misc]
         self.additional_functions = dict(additional_functions or {})
         self.timeout_seconds = timeout_seconds
         self.state: MutableMapping[str, Any] = _State(self)
-        self._policy, self._policy_text = policy, policy_text
+        self._policy, self._policy_text, self._on_output = policy, policy_text, on_output
         self._settings: dict[str, Any] = {"binary": binary, "args": args, "env": env, "cwd": cwd, "stderr": stderr}
         self._postern: Postern | None = None
         self._session: Session | None = None
@@ -102,8 +105,16 @@ class PosternExecutor(PythonExecutor):  # type: ignore[misc]
         session = self._open()
         self._steps += 1
         step = f"<step {self._steps}>"
+        code = code_action + _value_of_assignment(code_action)
+        printed: list[str] = []
+
+        def on_output(stream: str, text: str) -> None:
+            printed.append(text)
+            if self._on_output is not None:
+                self._on_output(stream, text)
+
         try:
-            result = session.exec(code_action + _value_of_assignment(code_action), filename=step, timeout=self._deadline(), checkpoint=True)
+            result = session.exec(code, filename=step, timeout=self._deadline(), on_output=on_output, checkpoint=True)
         except DeadlineExceeded as error:
             if error.lost:
                 self._begin(session)
@@ -111,7 +122,8 @@ class PosternExecutor(PythonExecutor):  # type: ignore[misc]
         except SessionLost:
             self._begin(session)
             raise InterpreterError("The state of earlier steps is gone: code had to be stopped by force.") from None
-        self._logs = truncate_content(result.stdout + result.stderr, max_length=self.max_print_outputs_length)
+        finally:
+            self._logs = truncate_content("".join(printed), max_length=self.max_print_outputs_length)
         if result.error is not None:
             if result.lost:
                 self._begin(session)
