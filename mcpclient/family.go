@@ -28,8 +28,8 @@ func (o *Offer) family(server string, by caller) capabilities.Family {
 	return family
 }
 
-// maxDescription is how long a description may be that is read again: what was kept of a list of tools.
-const maxDescription = 2 * maxList
+// MaxDescription is how long a description may be that is read again, in bytes.
+const MaxDescription = 2 * maxList
 
 // Recorded makes the family of a server of what its granted tools have said of themselves, as [Offer.Description] gives it and an audit log keeps it. To call its functions is an error: it
 // is for hosts that replay.
@@ -37,7 +37,7 @@ func Recorded(server string, description []byte) (capabilities.Family, error) {
 	wrong := func(err error) (capabilities.Family, error) {
 		return capabilities.Family{}, fmt.Errorf("mcpclient: the description of %q: %w", server, err)
 	}
-	if len(description) > maxDescription {
+	if len(description) > MaxDescription {
 		return wrong(errors.New("it is too long"))
 	}
 	var kept struct {

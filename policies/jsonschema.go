@@ -66,6 +66,9 @@ func grantsObject(vocab Vocabulary) object {
 		grant["description"] = family.Doc
 		functions := grant["properties"].(object)["functions"].(object)
 		functions["items"] = object{"type": "string", "enum": family.names()}
+		if family.Open {
+			functions["items"] = object{"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
+		}
 		functions["minItems"] = 1
 		families[name] = grant
 	}

@@ -50,7 +50,7 @@ Each MCP session has a Python session of its own. examples/mcp has configuration
 		return c.fail(err)
 	}
 	server := mcpserver.New(mcpserver.Config{
-		Host: h, Policy: policy, Logger: log, Version: posternVersion(), MaxSessions: *sessions,
+		Host: h.Host, Policy: policy, Logger: log, Version: posternVersion(), MaxSessions: *sessions,
 	})
 	if listener != nil {
 		fmt.Fprintf(c.stderr, "postern: policy %q at http://%s%s\n", policy.Name, listener.Addr(), mcpserver.Path)
