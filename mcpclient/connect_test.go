@@ -179,8 +179,12 @@ func TestEnvironment(t *testing.T) {
 func TestGranted(t *testing.T) {
 	w := connect(t, table("notes", "notes", `functions = ["search", "show_*"]`), table("more", "notes", `functions = ["add_note"]`))
 	for name, want := range map[string]bool{"notes.search": true, "notes.show_image": true, "notes.show_many": true, "notes.add_note": false, "more.add_note": true, "more.search": false} {
-		if _, ok := w.Lookup(name); ok != want {
-			t.Errorf("%s: %t", name, ok)
+		capability, ok := w.Lookup(name)
+		if !ok || (capability.Spec().Doc != "Not granted.") != want {
+			t.Errorf("%s: %+v", name, capability)
+		}
+		if _, err := capability.Call(t.Context(), new(capabilities.Call)); !want && (err == nil || !strings.Contains(err.Error(), "was not granted")) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -243,7 +247,7 @@ func TestLookAndPin(t *testing.T) {
 
 // Recorded functions are the same as those of the server.
 func TestRecorded(t *testing.T) {
-	w := connect(t, table("notes", "notes", `functions = ["*"]`))
+	w := connect(t, table("notes", "notes", `functions = ["add_note", "search", "show_*"]`))
 	family, _ := w.Family("notes")
 	recorded, err := mcpclient.Recorded("notes", family.Description)
 	if err != nil {
@@ -260,7 +264,7 @@ func TestRecorded(t *testing.T) {
 	if _, err := recorded.Capabilities[0].Call(t.Context(), &capabilities.Call{Kwargs: []values.Keyword{{Name: "title", Value: "a"}, {Name: "text", Value: "b"}}}); err == nil {
 		t.Error("a recorded function was called")
 	}
-	for _, wrong := range []string{"", "[]", `{"tools":[{"name":"a","inputSchema":[]}]}`, `{"tools":[{"name":"a"},{"name":"A"}]}`} {
+	for _, wrong := range []string{"", "[]", `{"tools":[{"name":"a","inputSchema":[]}]}`, `{"tools":[{"name":"a"},{"name":"A"}]}`, `{"tools":{}}`} {
 		if _, err := mcpclient.Recorded("notes", []byte(wrong)); err == nil {
 			t.Errorf("accepted: %s", wrong)
 		}

@@ -243,23 +243,44 @@ func encode(v any) (json.RawMessage, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// Description is what the granted tools say of themselves: their names, descriptions and schemas, as JSON in one form. SHA256 is its digest, and [Recorded] makes functions
-// of it again.
-func (o *Offer) Description() []byte {
-	b := []byte(`{"tools":[`)
-	for i, t := range o.granted {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(append(b, '\n'), t.described...)
-	}
-	return append(b, "\n]}\n"...)
+// A description is what is kept of an offer.
+type description struct {
+	Tools    []json.RawMessage `json:"tools"`
+	Withheld []string          `json:"withheld"` // names in Python of those that are not granted
 }
 
-// SHA256 is the digest of the granted tools, as tools_sha256 has it: 64 hexadecimal digits.
+// Description is what the granted tools say of themselves, their names, descriptions and schemas, and what the others are called: as JSON in one form, of which
+// [Recorded] makes the functions again.
+func (o *Offer) Description() []byte {
+	d := description{Tools: []json.RawMessage{}, Withheld: o.withheld()}
+	for _, t := range o.granted {
+		d.Tools = append(d.Tools, t.described)
+	}
+	text, err := encode(d)
+	if err != nil {
+		panic(err) // it was made of JSON
+	}
+	return append(text, '\n')
+}
+
+// withheld are the names in Python of the tools that are not granted, sorted, each once.
+func (o *Offer) withheld() []string {
+	names := []string{}
+	for _, t := range o.Tools {
+		if !t.Granted && (len(names) == 0 || names[len(names)-1] != t.Name) {
+			names = append(names, t.Name)
+		}
+	}
+	return names
+}
+
+// SHA256 is the digest of what the granted tools say of themselves, as tools_sha256 has it: 64 hexadecimal digits.
 func (o *Offer) SHA256() string {
-	sum := sha256.Sum256(o.Description())
-	return hex.EncodeToString(sum[:])
+	sum := sha256.New()
+	for _, t := range o.granted {
+		sum.Write(append(slices.Clone(t.described), '\n'))
+	}
+	return hex.EncodeToString(sum.Sum(nil))
 }
 
 // isStill reports whether the tools that another offer grants are what they were. Others that have come are nobody's concern.
