@@ -317,6 +317,18 @@ func TestPluginsThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// A plugin's functions may be called as functions of Extism's kernel and of a guest are.
+func TestPluginWithOthersNames(t *testing.T) {
+	names := []string{"configure", "exec", "length", "reset"}
+	b := openTools(t, toolConfig(t, "names", "", names...), names...)
+	s := session(t, b.Host)
+	for name, want := range map[string]string{"reset": `{"ok":1}`, "length": `{"ok":2}`, "exec": `{"ok":3}`, "configure": `{"ok":4}`} {
+		if got := b.call(t, s, name, "{}"); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
 // straightModule is a plugin with a function count, which for ever calls one that takes so many square roots in a row.
 func straightModule(roots int) []byte {
 	part := func(id byte, contents []byte) []byte {
