@@ -23,6 +23,7 @@ type instance struct {
 	unmetered bool  // for the benchmarks alone
 	slice     int64 // see meter
 	foreign   bool  // a plugin, which does not know docs/abi.md
+	begun     bool  // of a plugin: its start function and its initialiser have run in this instance
 
 	memory, kernelMemory *guestMemory
 	kernelStart          []byte // what the kernel's memory began with, without the zeros at its end

@@ -329,6 +329,25 @@ func TestPluginWithOthersNames(t *testing.T) {
 	}
 }
 
+// What a plugin puts into its tables when it starts is there in each instance of it, also when it comes out of the cache.
+func TestPluginStartsWithTables(t *testing.T) {
+	cache := t.TempDir()
+	for _, test := range []struct {
+		stateful bool
+		want     []string
+	}{{false, []string{"7", "7", "7"}}, {false, []string{"7", "7"}}, {true, []string{"7", "9", "9"}}} {
+		c := toolConfig(t, "tables", fmt.Sprintf("stateful = %v\n", test.stateful), "count")
+		c.Cache = cache
+		b := openTools(t, c, "count")
+		s := session(t, b.Host)
+		for i, want := range test.want {
+			if got := b.call(t, s, "count", "{}"); got != `{"ok":`+want+`}` {
+				t.Errorf("stateful %v: call %d: %s, want %s", test.stateful, i, got, want)
+			}
+		}
+	}
+}
+
 // straightModule is a plugin with a function count, which for ever calls one that takes so many square roots in a row.
 func straightModule(roots int) []byte {
 	part := func(id byte, contents []byte) []byte {
