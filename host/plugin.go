@@ -84,10 +84,11 @@ func (r *pluginRunner) linkModule(wasm []byte) (*module, error) {
 	}, nil
 }
 
-// paths are where the cache keeps the module and the image: by all that they are made from.
+// paths are where the cache keeps the module and the image: by all that they are made from. What a plugin does when it starts can depend on how much memory
+// it gets.
 func (r *pluginRunner) paths() (module, image string) {
 	folder := r.tool.host.cache.folder
-	parts := [][]byte{[]byte("plugin"), fmt.Appendf(nil, "%d", link.Version), []byte(r.tool.digest), []byte(strings.Join(Symbols(r.tool.Policy()), "\n"))}
+	parts := [][]byte{[]byte("plugin"), fmt.Appendf(nil, "%d %d", link.Version, r.tool.host.limits.Memory), []byte(r.tool.digest), []byte(strings.Join(Symbols(r.tool.Policy()), "\n"))}
 	return filepath.Join(folder, "modules", cacheKey(append(parts, []byte(moduleMagic))...)),
 		filepath.Join(folder, "images", cacheKey(append(parts, []byte(imageMagic))...))
 }

@@ -348,6 +348,22 @@ func TestPluginStartsWithTables(t *testing.T) {
 	}
 }
 
+// What a plugin became under one policy's limits is not what it is under another's.
+func TestPluginOfOtherLimitsInTheCache(t *testing.T) {
+	for _, order := range [][]string{{"64MiB", "1MiB", "64MiB"}, {"1MiB", "64MiB", "1MiB"}} {
+		cache := t.TempDir()
+		for _, memory := range order {
+			c := toolConfig(t, "grows", fmt.Sprintf("limits.memory = %q\n", memory), "count")
+			c.Cache = cache
+			b := openTools(t, c, "count")
+			want := map[string]string{"1MiB": `{"ok":0}`, "64MiB": `{"ok":1}`}[memory]
+			if got := b.call(t, session(t, b.Host), "count", "{}"); got != want {
+				t.Errorf("%v: %s: %s, want %s", order, memory, got, want)
+			}
+		}
+	}
+}
+
 // straightModule is a plugin with a function count, which for ever calls one that takes so many square roots in a row.
 func straightModule(roots int) []byte {
 	part := func(id byte, contents []byte) []byte {
