@@ -22,6 +22,7 @@ const returned = "return"
 type redaction struct {
 	parameters []capabilities.Parameter
 	rules      []redactRule
+	words      []string // of a tool: the policy's redact, for what its exceptions say can be of calls of its own
 }
 
 type redactRule struct {
@@ -60,6 +61,18 @@ func redactions(policy *policies.Policy, registry *capabilities.Registry, functi
 			}
 			g.redaction.rules = append(g.redaction.rules, redactRule{text, parts[2:]})
 		}
+	}
+	for _, g := range functions {
+		if _, ofTool := g.capability.(*toolCapability); !ofTool || len(policy.Audit.Redact) == 0 {
+			continue
+		}
+		if g.redaction == nil {
+			g.redaction = new(redaction)
+			if signature, ok := registry.Signature(g.name); ok {
+				g.redaction.parameters = signature.Parameters()
+			}
+		}
+		g.redaction.words = policy.Audit.Redact
 	}
 	return errors.Join(mistakes...)
 }
@@ -141,6 +154,9 @@ func (r *redaction) outcome(o outcome, bound int) (outcome, []string, error) {
 		// The words of an exception may repeat an argument, and its attributes are arguments often.
 		for _, rule := range r.rules {
 			note(&used, rule.text)
+		}
+		for _, text := range r.words {
+			note(&used, text)
 		}
 		o.answer, o.detail = nil, ""
 		return o, used, nil
