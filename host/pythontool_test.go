@@ -3,6 +3,7 @@ package host_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -105,6 +106,26 @@ func TestRedactionOfToolsWords(t *testing.T) {
 	}
 	if o := log.last(audit.Outcome); o.Error != "ValueError" || !slices.Equal(o.Redacted, []string{"math.sqrt.return"}) {
 		t.Errorf("%+v", o)
+	}
+}
+
+func TestRedactionOfToolsArguments(t *testing.T) {
+	const source = "def tell(secret):\n    return 1\n"
+	c := withPythonTool(t, source, "[audit]\nredact = [\"my_tool.tell.secret\"]\n")
+	log := &memoryLog{}
+	c.Audit = log
+	s := session(t, open(t, c))
+	if r := exec(t, s, "import my_tool\nmy_tool.tell(123456789)"); !r.OK {
+		t.Errorf("%+v", r.Error)
+	}
+	if d := log.last(audit.Decision); string(d.Arguments) != `{"args":["[redacted]"],"kwargs":{}}` {
+		t.Errorf("%s", d.Arguments)
+	}
+	for path, want := range map[string]string{"my_tool.tel.secret": "the tool my_tool has no function tel", "my_tool.tell.secrets": "it is my_tool.tell(secret)"} {
+		c := withPythonTool(t, source, fmt.Sprintf("[audit]\nredact = [%q]\n", path))
+		if _, err := host.New(t.Context(), c); !errors.Is(err, host.ErrRedact) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 

@@ -39,6 +39,11 @@ func redactions(policy *policies.Policy, registry *capabilities.Registry, functi
 		if len(parts) < 3 {
 			return fmt.Errorf("host: redact: %q is not family.function.parameter", text)
 		}
+		if tool := policy.Tool(parts[0]); tool != nil && parts[1] != "*" {
+			if _, has := registry.Lookup(parts[0] + "." + parts[1]); !has {
+				mistakes = append(mistakes, fmt.Errorf("%w: %q: the tool %s has no function %s", ErrRedact, text, parts[0], parts[1]))
+			}
+		}
 		for _, g := range functions {
 			spec := g.capability.Spec()
 			if !matches(parts[0], spec.Family) || !matches(parts[1], spec.Function) {
