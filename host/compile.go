@@ -20,8 +20,9 @@ type compiled struct {
 	plugin *extism.CompiledPlugin
 	hidden bool // see link.Detached
 
-	unmetered bool // for the benchmarks alone
-	foreign   bool // see instance
+	unmetered bool  // for the benchmarks alone
+	slice     int64 // see meter
+	foreign   bool  // see instance
 
 	once   sync.Once
 	kernel []byte // what the memory of Extism's kernel begins with, without the zeros at its end
@@ -36,10 +37,16 @@ func (c *compiled) kernelStart(memory []byte) []byte {
 // compile makes the module ready to be instantiated. A cache that cannot be read or written makes it slower and
 // is reported to the logger; it is never an error.
 func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
+	c := &compiled{hidden: m.hidden, foreign: m.foreign, unmetered: unmetered.In(ctx), slice: slice}
+	var err error
+	if m.foreign {
+		if c.slice, err = sliceOf(m.wasm); err != nil {
+			return nil, fmt.Errorf("host: compile: %w", err)
+		}
+	}
 	if h.cache != nil {
-		plugin, err := h.compileWith(ctx, m, h.cache.code)
-		if err == nil {
-			return &compiled{plugin: plugin, hidden: m.hidden, foreign: m.foreign, unmetered: unmetered.In(ctx)}, nil
+		if c.plugin, err = h.compileWith(ctx, m, h.cache.code); err == nil {
+			return c, nil
 		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("host: compile: %w", context.Cause(ctx))
@@ -47,11 +54,10 @@ func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
 		// It may as well be the module that is at fault. Then the second attempt says so.
 		h.logger.Warn("compiling without a cache", "error", err)
 	}
-	plugin, err := h.compileWith(ctx, m, nil)
-	if err != nil {
+	if c.plugin, err = h.compileWith(ctx, m, nil); err != nil {
 		return nil, fmt.Errorf("host: compile: %w", err)
 	}
-	return &compiled{plugin: plugin, hidden: m.hidden, foreign: m.foreign, unmetered: unmetered.In(ctx)}, nil
+	return c, nil
 }
 
 func (h *Host) compileWith(ctx context.Context, m *module, cache wazero.CompilationCache) (*extism.CompiledPlugin, error) {
