@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
@@ -46,6 +48,21 @@ func rawSchema(functions ...string) string {
 	return text
 }
 
+// toolPolicy is the policy of a toolbox whose tool is a module.
+func toolPolicy(t testing.TB, wasm []byte, more string) *policies.Policy {
+	t.Helper()
+	known, err := capabilities.NewRegistry(math.Family())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := fmt.Sprintf("policy = 1\nname = \"p\"\n[tool.x]\nplugin = \"x.wasm\"\nschema = \"x.yaml\"\nsha256 = %q\n%s", audit.Digest(wasm), more)
+	policy, err := policies.Parse("p.toml", []byte(text), policies.Vocabulary{Families: known.Vocabulary()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}
+
 // toolConfig is the configuration of a toolbox. more is what the policy says besides.
 func toolConfig(t testing.TB, module, more string, functions ...string) host.Config {
 	t.Helper()
@@ -63,11 +80,7 @@ func moduleConfig(t testing.TB, wasm []byte, more string, functions ...string) h
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := fmt.Sprintf("policy = 1\nname = \"p\"\n[tool.x]\nplugin = \"x.wasm\"\nschema = \"x.yaml\"\nsha256 = %q\n%s", audit.Digest(wasm), more)
-	policy, err := policies.Parse("p.toml", []byte(text), policies.Vocabulary{Families: known.Vocabulary()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	policy := toolPolicy(t, wasm, more)
 	return host.Config{
 		Policy: policy, Capabilities: known, Cache: host.NoCache, Audit: audit.Discard,
 		Guest: host.Guest{Wasm: func() ([]byte, error) { return toy.Wasm(), nil }},
@@ -410,5 +423,50 @@ func TestPluginIsStoppedWithTheRun(t *testing.T) {
 	})
 	if got := b.call(t, session(t, b.Host), "count", "{}"); got != `{"ok":1}` {
 		t.Errorf("another session: %s", got)
+	}
+}
+
+// slowToCompile is a plugin whose one function takes wazero seconds to compile: many branches over many variables.
+func slowToCompile() []byte {
+	body := []byte{1, 50, 0x7f} // 50 locals of type i32
+	for range 6000 {
+		body = append(body, 0x20, 0, 0x04, 0x40, 0x20, 1, 0x21, 2, 0x0b) // if (local 0) { local 2 = local 1 }
+	}
+	body = append(body, 0x41, 0, 0x0b)
+	section := func(id byte, contents ...byte) []byte {
+		return append(binary.AppendUvarint([]byte{id}, uint64(len(contents))), contents...)
+	}
+	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"), section(1, 1, 0x60, 0, 1, 0x7f), section(3, 1, 0), section(5, 1, 0, 1),
+		section(7, append([]byte{1, 5}, "quiet\x00\x00"...)...), section(10, append(binary.AppendUvarint([]byte{1}, uint64(len(body))), body...)...))
+}
+
+// A plugin that is slow to compile does not keep the host from ending when its caller wants it to.
+func TestPluginThatIsSlowToCompile(t *testing.T) {
+	c := toolConfig(t, "hostile", "", "quiet")
+	slow := slowToCompile()
+	c.Policy = toolPolicy(t, slow, "")
+	schema := c.Plugins
+	c.Plugins = func(path string) ([]byte, error) {
+		if path == "x.wasm" {
+			return slow, nil
+		}
+		return schema(path)
+	}
+	for _, cached := range []bool{false, true} {
+		if cached {
+			c.Cache = t.TempDir()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		soon(t, func() {
+			h, err := host.New(ctx, c)
+			if err == nil {
+				h.Close()
+				t.Skip("this machine compiles it at once")
+			}
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("cached %v: %v", cached, err)
+			}
+		})
+		cancel()
 	}
 }
