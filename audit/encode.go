@@ -258,8 +258,7 @@ func (e *encoder) tools(tools []Tool) {
 		e.dst = append(e.dst, open)
 		e.name(`{"name":`)
 		e.string(t.Name)
-		e.name(`,"plugin":`)
-		e.string(t.Plugin)
+		e.text(`,"plugin":`, t.Plugin)
 		e.text(`,"schema":`, t.Schema)
 		e.dst = append(e.dst, '}')
 		open = ','

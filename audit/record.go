@@ -116,11 +116,11 @@ type Versions struct {
 	Extism  string `json:"extism"`
 }
 
-// A Tool is a plugin that a session may call.
+// A Tool is a plugin, or an MCP server, that a session may call.
 type Tool struct {
 	Name   string `json:"name"`
-	Plugin string `json:"plugin"`           // digest of the plugin
-	Schema string `json:"schema,omitempty"` // digest of its description, if that is not in the plugin
+	Plugin string `json:"plugin,omitempty"` // digest of the plugin; empty for an MCP server
+	Schema string `json:"schema,omitempty"` // digest of its description, if that is not in the plugin; of an MCP server, that of the tools that are granted
 }
 
 // Limits are those of the policy, with its defaults.

@@ -50,6 +50,9 @@ func (a Arguments) Lookup(name string) (any, bool) {
 	return a.values[i], a.given[i] || p.HasDefault || p.Kind == Rest || p.Kind == RestKeywords
 }
 
+// HasParameter reports whether the function has a parameter of a name: see policies.Arguments.
+func (a Arguments) HasParameter(name string) bool { return a.signature.index(name) >= 0 }
+
 // At gives the argument of parameter i, its default when it was left out (nil when the default is "...").
 // *args is a values.Tuple, **kwargs a *values.Dict.
 func (a Arguments) At(i int) any { return a.values[i] }

@@ -29,6 +29,9 @@ type Family struct {
 	Decide func(policies.ScopedCall) policies.Verdict
 	// Warning is what `postern policy check` says wherever the family is granted, as a clause; empty is nothing.
 	Warning string
+	// Description is what others than this program have said that the functions are made of, as the tools of an MCP server. It is kept beside the audit log, for
+	// replays: they must tell the guest the same. Nil if there is no such thing.
+	Description []byte
 	// Capabilities are the functions that a policy may grant. Their Spec().Family is Name.
 	Capabilities []Capability
 }

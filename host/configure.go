@@ -45,6 +45,7 @@ type configPackages struct {
 type configFamily struct {
 	Name       string                     `json:"name"`
 	Family     string                     `json:"family"`
+	Rule       string                     `json:"rule"` // the table that grants it: "grant.math"
 	Doc        string                     `json:"doc"`
 	Functions  []configFunction           `json:"functions"`
 	Withheld   []string                   `json:"withheld"`
@@ -76,7 +77,7 @@ func (h *Host) configure() ([]byte, error) {
 	}
 	for _, grant := range h.grants() {
 		family, _ := h.registry.Family(grant.Family)
-		described, err := describeFamily(family, grant.PythonName(), byName)
+		described, err := describeFamily(family, grant.PythonName(), grant.Rule(), byName)
 		if err != nil {
 			return nil, err
 		}
@@ -100,10 +101,11 @@ func (h *Host) configure() ([]byte, error) {
 }
 
 // describeFamily describes a family under its name in Python.
-func describeFamily(family capabilities.Family, name string, byName map[string]*granted) (configFamily, error) {
+func describeFamily(family capabilities.Family, name, rule string, byName map[string]*granted) (configFamily, error) {
 	d := configFamily{
 		Name:       name,
 		Family:     family.Name,
+		Rule:       rule,
 		Doc:        family.Doc,
 		Functions:  []configFunction{},
 		Withheld:   []string{},

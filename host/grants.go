@@ -91,6 +91,9 @@ func grantedFunctions(policy *policies.Policy, registry *capabilities.Registry) 
 		if ok && family.Decide != nil && !grant.Decides() {
 			missing = append(missing, fmt.Errorf("host: the policy was not parsed with the scopes of family %q: use the registry's Vocabulary", grant.Family))
 		}
+		if !ok && grant.Open() {
+			missing = append(missing, fmt.Errorf("host: %v: there is no family %q for [%s]: an MCP server is connected first, by package mcpclient", grant.Position, grant.Family, grant.Rule()))
+		}
 		for _, function := range functionsOf(grant, family) {
 			name := grant.Family + "." + function
 			capability, ok := registry.Lookup(name)

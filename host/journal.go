@@ -68,9 +68,7 @@ func (h *Host) describe(r *audit.Record) {
 		WallTime: h.limits.WallTime, Fuel: h.limits.Fuel, Memory: h.limits.Memory,
 		Output: h.limits.Output, Result: h.limits.Result, HostCalls: h.limits.HostCalls,
 	}
-	for _, t := range h.tools {
-		r.Tools = append(r.Tools, audit.Tool{Name: t.Name, Plugin: t.digest, Schema: t.schema})
-	}
+	r.Tools = h.recordTools()
 }
 
 // versions are those of this program.
@@ -153,7 +151,7 @@ func (h *Host) openAudit() (audit.Log, error) {
 	if lost := log.Lost(); lost != nil {
 		h.logger.Warn("the audit log had an end that was not finished", "folder", folder, "lost_bytes", lost.LostBytes, "lost_records", lost.LostRecords)
 	}
-	if err := keepPolicy(folder, h.policy); err != nil {
+	if err := errors.Join(keepPolicy(folder, h.policy), h.keepDescriptions(folder)); err != nil {
 		return nil, errors.Join(err, log.Close())
 	}
 	return log, nil

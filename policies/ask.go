@@ -71,6 +71,18 @@ func (w Written) bind(f *Function) (Arguments, error) {
 	return named, nil
 }
 
+// named takes the arguments of a function whose parameters are not known.
+func (w Written) named() (Arguments, error) {
+	if len(w.Args) > 0 {
+		return nil, errors.New("its parameters are not known here, and arguments must be given by name")
+	}
+	named := NamedArguments{}
+	for _, k := range w.Kwargs {
+		named[k.Name] = k.Value
+	}
+	return named, nil
+}
+
 // Arrange gives the arguments by place where the function takes them so alone and they were named: whoever writes them
 // down need not know. Others are returned as they are.
 func (p *Policy) Arrange(capability string, w Written) Written {
@@ -109,14 +121,20 @@ func (p *Policy) Ask(call Call, written Written) (d Decision) {
 	}()
 	family, name, _ := strings.Cut(call.Capability, ".")
 	g := p.Grant(family)
-	if g == nil || !g.NeedsArguments() || !slices.Contains(g.Functions, name) {
+	if g == nil || !g.NeedsArguments() || !g.Names(name) {
 		return p.Decide(&call)
 	}
 	function, ok := p.vocab.function(family, name)
-	if !ok {
+	if !ok && !g.open {
 		return p.Decide(&call)
 	}
-	bound, err := written.bind(function)
+	var bound Arguments
+	var err error
+	if ok {
+		bound, err = written.bind(function)
+	} else {
+		bound, err = written.named()
+	}
 	if err != nil {
 		d = p.Decide(&Call{Capability: call.Capability, Session: call.Session, Now: call.Now})
 		d.Allow, d.Ask, d.Hint, d.Reason = false, false, "", "the arguments do not fit the function: "+bounded(err.Error())

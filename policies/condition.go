@@ -42,21 +42,28 @@ type Condition struct {
 	Position Position
 
 	programs map[string]*program // by function
+	open     *program            // for functions that the policy does not know
 	source   *value              // until it is compiled
 	path     string              // "grant.math.when"
+
+	parameters []string
 }
+
+// Parameters returns the names of the parameters that the condition is about, sorted. They must not be changed.
+func (c *Condition) Parameters() []string { return c.parameters }
 
 // A program is a condition compiled for functions of the same parameters.
 type program struct {
 	cel    cel.Program // counts its cost, and gives up
 	params map[string]Parameter
+	open   bool // it is not known which of them a function has
 
 	// small is the condition for arguments that are small: it cannot cost more than is permitted, so nothing counts it. To
 	// count takes twice as long as to decide. Nil if it could cost too much even so.
 	small func() (cel.Program, error)
 }
 
-func readWhen(c *checker, f field, into *Grant) {
+func readWhen(c *checker, f field, into *[]*Condition) {
 	text, ok := c.text(f)
 	switch {
 	case !ok:
@@ -68,7 +75,7 @@ func readWhen(c *checker, f field, into *Grant) {
 		c.complain(f, &complaint{f.value.at, fmt.Sprintf("all conditions together must not be longer than %d bytes", maxWhens), ""})
 	default:
 		c.whens += len(text)
-		into.Conditions = append(into.Conditions, &Condition{
+		*into = append(*into, &Condition{
 			Text: text, Position: c.doc.position(f.value.at), source: f.value, path: f.path,
 		})
 	}
@@ -87,6 +94,9 @@ func (c *checker) compileConditions(p *Policy) {
 			compiler.grant(&p.Tools[i].Grants[j])
 		}
 	}
+	for i := range p.Servers {
+		compiler.conditions(p.Servers[i].Conditions, compiler.compileOpen)
+	}
 }
 
 // A compiler compiles the conditions of one policy. CEL is not touched unless
@@ -100,26 +110,62 @@ type compiler struct {
 
 func (c *compiler) grant(g *Grant) {
 	family := c.vocab.Families[g.Family]
-	for _, condition := range g.Conditions {
-		if condition.source == nil {
-			continue // compiled with the policy that says it
-		}
-		if len(g.Functions) > 0 {
+	c.conditions(g.Conditions, func(condition *Condition) {
+		switch {
+		case family.Open:
+			c.compileOpen(condition)
+		case len(g.Functions) > 0:
 			c.compile(condition, family, g.Functions)
 		}
-		condition.source = nil
+	})
+}
+
+// conditions compiles those conditions that were not compiled with the policy that says them.
+func (c *compiler) conditions(list []*Condition, compile func(*Condition)) {
+	for _, condition := range list {
+		if condition.source != nil {
+			compile(condition)
+			condition.source = nil
+		}
+	}
+}
+
+// parse reads a condition. Its mistakes are reported; then there is no result.
+func (c *compiler) parse(condition *Condition) *cel.Ast {
+	if err := c.prepare(); err != nil {
+		c.complainWhen(condition, 0, err.Error(), "")
+		return nil
+	}
+	parsed, issues := c.base.Parse(condition.Text)
+	if issues.Err() != nil {
+		c.issues(condition, issues)
+		return nil
+	}
+	return parsed
+}
+
+// compileOpen checks a condition for functions that are not known: its parameters are any values, and whether a function has them shows at its call.
+func (c *compiler) compileOpen(condition *Condition) {
+	parsed := c.parse(condition)
+	if parsed == nil {
+		return
+	}
+	used, ok := c.checkNames(condition, parsed, nil, nil)
+	if !ok {
+		return
+	}
+	condition.parameters = used
+	params, key := seen(&Function{}, used)
+	condition.open = c.checked(condition, parsed, params, key)
+	if condition.open != nil {
+		condition.open.open = true
 	}
 }
 
 // compile checks a condition for each function and keeps the programs. A mistake is reported once.
 func (c *compiler) compile(condition *Condition, family Family, functions []string) {
-	if err := c.prepare(); err != nil {
-		c.complainWhen(condition, 0, err.Error(), "")
-		return
-	}
-	parsed, issues := c.base.Parse(condition.Text)
-	if issues.Err() != nil {
-		c.issues(condition, issues)
+	parsed := c.parse(condition)
+	if parsed == nil {
 		return
 	}
 	union := parametersOf(family, functions)
@@ -127,6 +173,7 @@ func (c *compiler) compile(condition *Condition, family Family, functions []stri
 	if !ok {
 		return
 	}
+	condition.parameters = used
 	condition.programs = make(map[string]*program, len(functions))
 	compiled := map[string]*program{} // functions that see the same have the same program
 	for _, name := range functions {
@@ -136,19 +183,26 @@ func (c *compiler) compile(condition *Condition, family Family, functions []stri
 		}
 		params, key := seen(function, used)
 		if compiled[key] == nil {
-			program, issues, err := c.program(parsed, params, key)
-			if issues != nil {
-				c.issues(condition, issues)
+			if compiled[key] = c.checked(condition, parsed, params, key); compiled[key] == nil {
 				return
 			}
-			if err != nil {
-				c.complainWhen(condition, 0, err.Error(), "")
-				return
-			}
-			compiled[key] = program
 		}
 		condition.programs[name] = compiled[key]
 	}
+}
+
+// checked is program, with its mistakes reported; then there is no result.
+func (c *compiler) checked(condition *Condition, parsed *cel.Ast, params map[string]Parameter, key string) *program {
+	program, issues, err := c.program(parsed, params, key)
+	switch {
+	case issues != nil:
+		c.issues(condition, issues)
+		return nil
+	case err != nil:
+		c.complainWhen(condition, 0, err.Error(), "")
+		return nil
+	}
+	return program
 }
 
 // prepare makes the environment that all conditions have in common.
@@ -246,7 +300,7 @@ func seen(function *Function, used []string) (params map[string]Parameter, key s
 var members = map[string][]string{"call": {"count", "function", "session"}, "policy": {"name"}}
 
 // checkNames checks the names of a condition, for which CEL itself has no good words,
-// and returns the parameters that it uses.
+// and returns the parameters that it uses. Nil params are all that there can be.
 func (c *compiler) checkNames(condition *Condition, parsed *cel.Ast, params map[string]bool, functions []string) (used []string, ok bool) {
 	ok = true
 	inside := map[int64]bool{} // names that are the first part of another
@@ -283,7 +337,7 @@ func (c *compiler) checkNames(condition *Condition, parsed *cel.Ast, params map[
 			switch {
 			case s.IsTestOnly():
 				complain(s.Operand().ID(), "has() is not needed: what is not there is null", fmt.Sprintf("write %s.%s != null", base, member))
-			case base == "args" && params[member]:
+			case base == "args" && (params == nil || params[member]):
 				if !slices.Contains(used, member) {
 					used = append(used, member)
 				}
@@ -443,9 +497,12 @@ func (p *program) evaluate(names *variables) (ref.Val, error) {
 func (c *Condition) holds(p *Policy, function string, call *Call, count int64) (bool, error) {
 	program := c.programs[function]
 	if program == nil {
+		program = c.open
+	}
+	if program == nil {
 		return false, errors.New("it was not compiled for this function")
 	}
-	names := &variables{policy: p.Name, function: function, call: call, count: count, params: program.params}
+	names := &variables{policy: p.Name, function: function, call: call, count: count, params: program.params, open: program.open}
 	if err := names.checkText(); err != nil {
 		return false, err
 	}

@@ -104,6 +104,14 @@ func form(p *policies.Policy) string {
 			b.WriteString("  " + grantForm(&tool.Grants[j]))
 		}
 	}
+	for i := range p.Servers {
+		s := &p.Servers[i]
+		fmt.Fprintf(&b, "mcp.%s at %v: command=%q folder=%q url=%q functions=%q at %v%s\n", s.Name, s.Position, s.Command, s.Folder, s.URL, s.Functions, s.Positions, termsForm(&s.Terms))
+		fmt.Fprintf(&b, "  env=%q env_from=%q headers_from=%q tools_sha256=%.8s max_response=%d start_timeout=%v\n", s.Env, s.EnvFrom, s.HeadersFrom, s.ToolsSHA256, s.MaxResponse, s.StartTimeout)
+		for _, c := range s.Conditions {
+			fmt.Fprintf(&b, "  when=%q@%v about %q\n", c.Text, c.Position, c.Parameters())
+		}
+	}
 	for _, w := range p.Warnings {
 		fmt.Fprintf(&b, "warning %v\n", w)
 	}
@@ -173,13 +181,13 @@ func TestBytes(t *testing.T) {
 		"a long size":        {head + "limits.memory = \"" + strings.Repeat("9", 9000) + "\"", "p:3:17: limits.memory: \"" + strings.Repeat("9", 60) + "…\" is more bytes than fit into 64 bits"},
 		"too large":          {head + strings.Repeat("#", 1<<20), "p: the file is larger than 1MiB"},
 		"null byte":          {head + "\x00", "p:3:1: not valid TOML: invalid character at start of key: U+0000"},
-		"CRLF":               {strings.ReplaceAll(head+"x = 1\n", "\n", "\r\n"), "p:3:1: unknown key \"x\" (known here: audit, extends, grant, limits, name, policy, python, tool)"},
+		"CRLF":               {strings.ReplaceAll(head+"x = 1\n", "\n", "\r\n"), "p:3:1: unknown key \"x\" (known here: audit, extends, grant, limits, mcp, name, policy, python, tool)"},
 		"lone CR":            {head + "x = 1\r", "p:3:6: not valid TOML: expected newline but got U+000D"},
-		"a long key":         {head + strings.Repeat("k", 5000) + " = 1", "p:3:1: unknown key \"" + strings.Repeat("k", 60) + "…\" (known here: audit, extends, grant, limits, name, policy, python, tool)"},
+		"a long key":         {head + strings.Repeat("k", 5000) + " = 1", "p:3:1: unknown key \"" + strings.Repeat("k", 60) + "…\" (known here: audit, extends, grant, limits, mcp, name, policy, python, tool)"},
 		"a deep array":       {head + "x = " + strings.Repeat("[", 9000) + strings.Repeat("]", 9000), "p:3:20: nested more than 16 levels deep"},
 		"a bottomless array": {head + "x = " + strings.Repeat("[", 500_000), "p:3:10005: not valid TOML: arrays and inline tables are nested more than the maximum of 10000 levels deep"},
-		"a deep table":       {head + "[" + strings.Repeat("a.", 9000) + "a]", "p:3:2: unknown table \"a\" (known here: audit, extends, grant, limits, name, policy, python, tool)\np:3:34: nested more than 16 levels deep"},
-		"a deep key":         {head + strings.Repeat("a.", 9000) + "a = 1", "p:3:1: unknown table \"a\" (known here: audit, extends, grant, limits, name, policy, python, tool)\np:3:33: nested more than 16 levels deep"},
+		"a deep table":       {head + "[" + strings.Repeat("a.", 9000) + "a]", "p:3:2: unknown table \"a\" (known here: audit, extends, grant, limits, mcp, name, policy, python, tool)\np:3:34: nested more than 16 levels deep"},
+		"a deep key":         {head + strings.Repeat("a.", 9000) + "a = 1", "p:3:1: unknown table \"a\" (known here: audit, extends, grant, limits, mcp, name, policy, python, tool)\np:3:33: nested more than 16 levels deep"},
 		"a deep inline":      {head + "x = " + strings.Repeat("{a=", 9000) + "1" + strings.Repeat("}", 9000), "p:3:50: nested more than 16 levels deep"},
 		"too many elements":  {head + "x = [" + strings.Repeat("1,", 9000) + "]", "p:3:8192: more than 4096 keys and array elements"},
 	}

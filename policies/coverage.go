@@ -1,6 +1,9 @@
 package policies
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Coverage says what of a policy's grants decided something in its tests.
 type Coverage struct {
@@ -42,11 +45,14 @@ func (c *cover) note(capability string, d *Decision) {
 
 func (c *cover) result() Coverage {
 	var r Coverage
+	var grants []*Grant
 	for i := range c.p.Grants {
-		g := &c.p.Grants[i]
+		grants = append(grants, &c.p.Grants[i])
+	}
+	for _, g := range append(grants, c.p.OpenGrants()...) {
 		for j, name := range g.Functions {
 			r.Functions++
-			if full := g.Family + "." + name; c.functions[full] {
+			if full := g.Family + "." + name; c.allowed(full) {
 				r.FunctionsAllowed++
 			} else {
 				at := g.Position
@@ -67,6 +73,20 @@ func (c *cover) result() Coverage {
 		}
 	}
 	return r
+}
+
+// allowed reports whether a call of a function was allowed, or of one that a pattern stands for.
+func (c *cover) allowed(name string) bool {
+	if !strings.Contains(name, "*") {
+		return c.functions[name]
+	}
+	pattern := namePattern(name)
+	for function := range c.functions {
+		if pattern.Match(function) {
+			return true
+		}
+	}
+	return false
 }
 
 // refusing returns the terms of a grant that can refuse a call: those that were written, of the family's own the lists of what is permitted.

@@ -33,6 +33,8 @@ func (c *checker) warnDangers(p *Policy) {
 	for i := range p.Tools {
 		c.expires(p, "tool."+p.Tools[i].Name, &p.Tools[i].Terms)
 	}
+	c.warnServers(p)
+	effects = effects || len(p.Servers) > 0
 	if !effects {
 		return
 	}
@@ -48,6 +50,9 @@ func (c *checker) warnDangers(p *Policy) {
 
 // effects says what the granted functions can do beyond their results.
 func (c *checker) effects(g *Grant) (reads bool, writes []string) {
+	if g.open {
+		return true, g.Functions // nobody knows
+	}
 	for _, name := range g.Functions {
 		function, ok := c.vocab.function(g.Family, name)
 		if !ok {

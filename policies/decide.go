@@ -106,8 +106,11 @@ func (p *Policy) Decide(call *Call) Decision {
 		return p.deny(call.Capability, family, function)
 	}
 	d := Decision{Allow: true, Rule: g.Rule(), By: "functions", Position: at, Reason: "the grant names the function"}
-	if g.open && len(g.Functions) == 0 {
+	switch {
+	case g.open && len(g.Functions) == 0:
 		d.Reason = "all functions of the tool are granted"
+	case g.names != nil && !slices.Contains(g.Functions, function):
+		d.Reason = "a pattern of the grant names the function"
 	}
 	if !g.Expires.IsZero() && !p.inTime(g, call, &d) {
 		return d
@@ -303,7 +306,7 @@ func (p *Policy) grant(family string) (*Grant, bool) {
 	return nil, false
 }
 
-// Grant returns the grant of a family, or that of the tool of this name; nil if there is none.
+// Grant returns the grant of a family, or that of the tool or MCP server of this name; nil if there is none.
 func (p *Policy) Grant(family string) *Grant {
 	if p == nil {
 		return nil
@@ -317,7 +320,7 @@ func (p *Policy) deny(capability, family, function string) Decision {
 		return Decision{Reason: "there is no policy"}
 	}
 	d := Decision{Position: Position{File: p.File}}
-	if !familyName.matches(family) || !functionName.matches(function) {
+	if !functionName.matches(family) || !functionName.matches(function) {
 		d.Reason = quote(capability) + " is not a capability's name, family.function"
 		return d
 	}

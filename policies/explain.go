@@ -16,8 +16,9 @@ type Explanation struct {
 	// Summary says what the agent may do, a sentence each.
 	Summary []string `json:"summary"`
 
-	Grants []ExplainedGrant `json:"grants"`
-	Tools  []ExplainedGrant `json:"tools"` // Family is the tool's name, and Functions is empty
+	Grants  []ExplainedGrant `json:"grants"`
+	Tools   []ExplainedGrant `json:"tools"`   // Family is the tool's name, and Functions is empty
+	Servers []ExplainedGrant `json:"servers"` // Family is the MCP server's name, and Functions has what the policy names: names and patterns
 
 	// Limits are all limits, those that the policy does not set too.
 	Limits []ExplainedLimit `json:"limits"`
@@ -43,7 +44,7 @@ type ExplainedGrant struct {
 type ExplainedFunction struct {
 	Name      string `json:"name"`
 	Signature string `json:"signature,omitempty"`
-	Effects   string `json:"effects"` // "pure", "reads", "writes", "reads and writes"
+	Effects   string `json:"effects"` // "pure", "reads", "writes", "reads and writes", "unknown"
 	Doc       string `json:"doc,omitempty"`
 	Position  string `json:"position"`
 }
@@ -69,7 +70,7 @@ type ExplainedLimit struct {
 func (p *Policy) Explain(now time.Time) *Explanation {
 	e := &Explanation{
 		Name: p.Name, File: printable(p.File), Digest: p.Digest,
-		Summary: []string{}, Grants: []ExplainedGrant{}, Tools: []ExplainedGrant{}, Imports: slices.Clone(p.Python.Imports),
+		Summary: []string{}, Grants: []ExplainedGrant{}, Tools: []ExplainedGrant{}, Servers: []ExplainedGrant{}, Imports: slices.Clone(p.Python.Imports),
 	}
 	for i := range p.Grants {
 		e.Grants = append(e.Grants, p.explainGrant(&p.Grants[i], now))
@@ -79,6 +80,9 @@ func (p *Policy) Explain(now time.Time) *Explanation {
 		tool := ExplainedGrant{Rule: "tool." + t.Name, Family: t.Name, Position: t.Position.String(), Functions: []ExplainedFunction{}, Terms: p.explainTerms("tool."+t.Name, &t.Terms, now)}
 		tool.Terms = append(p.explainPlugin(t), tool.Terms...)
 		e.Tools = append(e.Tools, tool)
+	}
+	for i := range p.Servers {
+		e.Servers = append(e.Servers, p.explainServer(&p.Servers[i], now))
 	}
 	for _, l := range limits {
 		e.Limits = append(e.Limits, ExplainedLimit{
@@ -111,6 +115,66 @@ func (p *Policy) explainPlugin(t *Tool) []ExplainedTerm {
 	return terms
 }
 
+// explainServer says what is connected to, and what of it may be called.
+func (p *Policy) explainServer(s *Server, now time.Time) ExplainedGrant {
+	rule := "mcp." + s.Name
+	e := ExplainedGrant{Rule: rule, Family: s.Name, Position: s.Position.String(), Functions: []ExplainedFunction{}}
+	for i, name := range s.Functions {
+		e.Functions = append(e.Functions, ExplainedFunction{Name: name, Effects: unknownEffects, Position: s.Positions[i].String()})
+	}
+	add := func(key, text, value string) {
+		e.Terms = append(e.Terms, ExplainedTerm{Key: key, Text: text, Value: value, Position: p.where(rule + "." + key)})
+	}
+	if s.Command != nil {
+		add("command", "the server is started by "+commandText(s.Command)+", outside of the sandbox", stringsText(s.Command))
+	} else {
+		add("url", "the server is at "+s.URL, quote(s.URL))
+	}
+	for _, name := range sortedKeys(s.Env) {
+		add("env."+pathKey(name), "it has the variable "+name, quote(s.Env[name]))
+	}
+	if len(s.EnvFrom) > 0 {
+		add("env_from", "it has from the host's environment "+strings.Join(s.EnvFrom, ", "), stringsText(s.EnvFrom))
+	}
+	for _, name := range sortedKeys(s.HeadersFrom) {
+		source, _ := ParseHeaderSource(s.HeadersFrom[name])
+		add("headers_from."+pathKey(name), "it gets the header "+name+" from the variable "+source.Variable, quote(s.HeadersFrom[name]))
+	}
+	if s.ToolsSHA256 != "" {
+		add("tools_sha256", "only as long as its tools are those of the digest "+s.ToolsSHA256[:8]+"…", quote(s.ToolsSHA256))
+	}
+	add("max_response", "an answer may have "+printSize(s.MaxResponse), quote(printSize(s.MaxResponse)))
+	add("start_timeout", "it may take "+printDuration(int64(s.StartTimeout))+" to start", quote(printDuration(int64(s.StartTimeout))))
+	for _, c := range s.Conditions {
+		e.Terms = append(e.Terms, explainCondition(c))
+	}
+	e.Terms = append(e.Terms, p.explainTerms(rule, &s.Terms, now)...)
+	return e
+}
+
+// unknownEffects is what a function can do that the policy does not know.
+const unknownEffects = "unknown"
+
+// commandText shows a command on one line.
+func commandText(argv []string) string {
+	parts := make([]string, len(argv))
+	for i, arg := range argv {
+		if parts[i] = printable(arg); arg == "" || strings.ContainsAny(arg, ` "'\`) {
+			parts[i] = quote(arg)
+		}
+	}
+	return bounded(strings.Join(parts, " "))
+}
+
+// stringsText prints a list of strings as a policy would have it.
+func stringsText(list []string) string {
+	return ScopeValue{Key: &ScopeKey{Type: ScopeStrings}, List: list}.String()
+}
+
+func explainCondition(c *Condition) ExplainedTerm {
+	return ExplainedTerm{Key: "when", Text: "only when " + conditionText(c.Text), Value: quote(c.Text), Position: c.Position.String()}
+}
+
 // where is Where as a text, empty if the policy does not say the key.
 func (p *Policy) where(path string) string {
 	if at, ok := p.Where(path); ok {
@@ -124,6 +188,9 @@ func (p *Policy) explainGrant(g *Grant, now time.Time) ExplainedGrant {
 	e := ExplainedGrant{Rule: g.Rule(), Family: g.Family, Doc: family.Doc, Position: g.Position.String()}
 	for i, name := range g.Functions {
 		f := ExplainedFunction{Name: name, Effects: Function{}.effects(), Position: g.Position.String()}
+		if g.open {
+			f.Effects = unknownEffects
+		}
 		if i < len(g.Positions) {
 			f.Position = g.Positions[i].String()
 		}
@@ -143,7 +210,7 @@ func (p *Policy) explainGrant(g *Grant, now time.Time) ExplainedGrant {
 		}
 	}
 	for _, c := range g.Conditions {
-		before = append(before, ExplainedTerm{Key: "when", Text: "only when " + conditionText(c.Text), Value: quote(c.Text), Position: c.Position.String()})
+		before = append(before, explainCondition(c))
 	}
 	e.Terms = append(before, terms...)
 	if e.Terms == nil {
@@ -217,7 +284,7 @@ func (p *Policy) summary(now time.Time) []string {
 	for _, pack := range p.Python.Packages {
 		s = append(s, "It may import the package "+pack.String()+".")
 	}
-	var pure, reading, writing []string
+	var pure, reading, writing, unknown []string
 	for i := range p.Grants {
 		g := &p.Grants[i]
 		if !g.Expires.IsZero() && !now.IsZero() && !now.Before(g.Expires) {
@@ -228,6 +295,8 @@ func (p *Policy) summary(now time.Time) []string {
 			f, ok := p.vocab.function(g.Family, name)
 			full := g.Family + "." + name
 			switch {
+			case g.open:
+				unknown = append(unknown, full)
 			case ok && f.Writes:
 				writing = append(writing, full)
 			case ok && f.Reads:
@@ -245,6 +314,7 @@ func (p *Policy) summary(now time.Time) []string {
 	tell(pure, plural(int64(len(pure)), "function")+" without effects")
 	tell(reading, plural(int64(len(reading)), "function")+" that can read from outside")
 	tell(writing, plural(int64(len(writing)), "function")+" that can change things outside")
+	tell(unknown, plural(int64(len(unknown)), "function")+" of which only who provides them knows what they do")
 	if len(p.Tools) > 0 {
 		names := make([]string, len(p.Tools))
 		for i := range p.Tools {
@@ -252,8 +322,12 @@ func (p *Policy) summary(now time.Time) []string {
 		}
 		tell(names, plural(int64(len(names)), "tool")+" of plugins")
 	}
+	for i := range p.Servers {
+		server := &p.Servers[i]
+		s = append(s, fmt.Sprintf("It may call tools of the MCP server %s: %s.", server.Name, some(server.Functions)))
+	}
 	switch {
-	case len(reading)+len(writing)+len(p.Tools) == 0:
+	case len(reading)+len(writing)+len(unknown)+len(p.Tools)+len(p.Servers) == 0:
 		s = append(s, "It can reach nothing outside: no file, no network, no process.")
 	default:
 		s = append(s, "Nothing else outside can be reached.")

@@ -13,7 +13,7 @@ import (
 const maxExtends = 8
 
 // base reads the policy that p extends, and lets p begin with what it says: its
-// limits, Python and audit settings, and, for tables of grants and tools that p names
+// limits, Python and audit settings, and, for tables of grants, tools and servers that p names
 // too, theirs. line are the files that lead here, p's the last.
 func (c *checker) base(p *Policy, line []string) *Policy {
 	e, ok := c.doc.root.get("extends")
@@ -58,7 +58,7 @@ func (c *checker) base(p *Policy, line []string) *Policy {
 	p.Digest = digest(c.doc.src, []byte(base.Digest))
 	p.Limits, p.Python, p.Audit = base.Limits, base.Python, base.Audit
 	p.Python.Imports, p.Python.Packages = slices.Clone(base.Python.Imports), slices.Clone(base.Python.Packages)
-	p.Grants, p.Tools = base.Grants, slices.Clone(base.Tools)
+	p.Grants, p.Tools, p.Servers = base.Grants, slices.Clone(base.Tools), base.Servers
 	for i := range p.Tools {
 		t := &p.Tools[i]
 		t.Plugin, t.Schema = fromBase(p.File, base, t.Plugin), fromBase(p.File, base, t.Schema)
@@ -100,7 +100,7 @@ func relativeTo(file, path string) string {
 	return path
 }
 
-// drop removes what a policy has from its base and does not name: grants and tools
+// drop removes what a policy has from its base and does not name: grants, tools and servers
 // are had only by those who name them.
 func (c *checker) drop(p *Policy) {
 	if p.Base == nil {
@@ -111,6 +111,9 @@ func (c *checker) drop(p *Policy) {
 	}
 	if _, named := c.doc.root.get("tool"); !named {
 		p.Tools = nil
+	}
+	if _, named := c.doc.root.get("mcp"); !named {
+		p.Servers = nil
 	}
 }
 

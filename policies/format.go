@@ -13,7 +13,7 @@ import (
 // formatted: the error is that of [Parse].
 //
 //   - Tables stand in the order of the reference, and so do the keys of each table. Grants stay among themselves in the order in
-//     which they were written, which can have its own sense, and so do tools; what belongs to a tool follows it.
+//     which they were written, which can have its own sense, and so do tools and servers; what belongs to a tool follows it.
 //   - There is one blank around "=", a blank line before each table, and at most one between keys.
 //   - An array or inline table stays on one line or on several, as it was written; on several, what was on one line stays together.
 //   - Comments behind values are aligned in lines that follow each other.
@@ -72,6 +72,14 @@ func (p *Policy) meaning() string {
 		t := &p.Tools[i]
 		fmt.Fprintf(&b, "%s %q %s %q %q %t %q %+v %+v\n", t.Name, t.Plugin, t.SHA256, t.Schema, t.Functions, t.Stateful, t.Python.Imports, t.Limits, t.Terms)
 		grants(t.Grants)
+	}
+	for i := range p.Servers {
+		s := &p.Servers[i]
+		fmt.Fprintf(&b, "%s %q %s %q %q %q %q %q %s %d %v %+v\n", s.Name, s.Command, s.Folder, s.URL, s.Env, s.EnvFrom, s.HeadersFrom, s.Functions,
+			s.ToolsSHA256, s.MaxResponse, s.StartTimeout, s.Terms)
+		for _, c := range s.Conditions {
+			fmt.Fprintf(&b, "%q\n", c.Text)
+		}
 	}
 	return b.String() + p.Base.meaning()
 }
@@ -475,13 +483,13 @@ func (l *layout) sort(vocab Vocabulary) {
 
 // An order knows at which place of the reference a key stands.
 type order struct {
-	places map[string]int // by path, with "*" for a tool's name
-	met    map[string]int // grants and tools in the order of the file
+	places map[string]int // by path, with "*" for the name of a tool or server
+	met    map[string]int // grants, tools and servers in the order of the file
 }
 
-// meet notes the grant or tool that a path leads to.
+// meet notes the grant, tool or server that a path leads to.
 func (o *order) meet(path []string) {
-	if len(path) < 2 || path[0] != "grant" && path[0] != "tool" {
+	if len(path) < 2 || path[0] != "grant" && path[0] != "tool" && path[0] != "mcp" {
 		return
 	}
 	if name := path[0] + "." + path[1]; o.met[name] == 0 {
@@ -502,6 +510,7 @@ func ranks(vocab Vocabulary) *order {
 	place("audit.", auditKeys.names())
 	place("tool.*.", toolKeys.names())
 	place("tool.*.limits.", toolLimitKeys.names())
+	place("mcp.*.", serverKeys.names())
 	// What a table contains stands below what it says.
 	o.places["tool.*.limits"], o.places["tool.*.grant"] = len(toolKeys)+1, len(toolKeys)+2
 	for name, family := range vocab.Families {
@@ -528,7 +537,7 @@ func (o *order) rank(path []string) []string {
 	for i, name := range path {
 		if i == 1 && o.met[known+name] > 0 {
 			rank[i] = fmt.Sprintf("%04d", o.met[known+name])
-			if path[0] == "tool" {
+			if path[0] != "grant" {
 				name = "*"
 			}
 			known += name + "."

@@ -41,6 +41,10 @@ func checkParse(t *testing.T, src []byte) {
 		Limits struct{ Fuel, Host_calls int64 }
 		Python struct{ Imports []string }
 		Grant  map[string]struct{ Functions []string }
+		MCP    map[string]struct {
+			Command, Functions []string
+			URL                string
+		}
 	}
 	if err := toml.Unmarshal(src, &other); err != nil {
 		t.Fatalf("accepted, but the decoder says %v", err)
@@ -67,6 +71,12 @@ func checkParse(t *testing.T, src []byte) {
 			}
 		}
 	}
+	if p.Base == nil && len(p.Servers) != len(other.MCP) {
+		t.Errorf("another reader sees %+v", other)
+	}
+	for i := range p.Servers {
+		checkServer(t, p, &p.Servers[i], other.MCP[p.Servers[i].Name].Command)
+	}
 	for family, functions := range names(vocab) {
 		for _, function := range functions {
 			d := decide(p, family+"."+function)
@@ -82,6 +92,25 @@ func checkParse(t *testing.T, src []byte) {
 	for _, w := range p.Warnings {
 		checkPosition(t, src, w)
 		checkLine(t, w)
+	}
+}
+
+// checkServer checks that what a server's table names, and no other name that is none, is granted.
+func checkServer(t *testing.T, p *policies.Policy, s *policies.Server, command []string) {
+	g := p.Grant(s.Name)
+	if (s.Command == nil) == (s.URL == "") || p.Base == nil && !slices.Equal(command, s.Command) || len(s.Functions) == 0 {
+		t.Errorf("not a server: %+v", s)
+	}
+	for _, function := range s.Functions {
+		name := strings.ReplaceAll(function, "*", "x")
+		if d := decide(p, s.Name+"."+name); len(name) <= 64 && isPlain(g) && (!d.Allow || d.Rule != "mcp."+s.Name) {
+			t.Errorf("%s.%s: %+v", s.Name, name, d)
+		}
+		for _, none := range []string{"", "*", "X" + name, name + ".y", "_" + name, name + "\x00"} {
+			if d := decide(p, s.Name+"."+none); d.Allow {
+				t.Errorf("%s.%s: %+v", s.Name, none, d)
+			}
+		}
 	}
 }
 

@@ -37,7 +37,8 @@ type Grant struct {
 
 	rule   string // "grant.math", made once so that Decide need not
 	decide func(ScopedCall) Verdict
-	open   bool // of a tool
+	open   bool      // the policy does not know the functions: of a tool, a server, or an open family
+	names  []Pattern // of an open grant: Functions, compiled, if one of them is a pattern
 }
 
 // Rule returns the name by which decisions refer to the grant: "grant.math".
@@ -198,6 +199,10 @@ var grantKeys = append(section[Grant]{
 		required: "name the functions that are granted",
 		read:     readFunctions,
 	},
+}, append(lift(whenKeys, func(g *Grant) *[]*Condition { return &g.Conditions }), lift(termKeys, func(g *Grant) *Terms { return &g.Terms })...)...)
+
+// whenKeys is the key of conditions.
+var whenKeys = section[[]*Condition]{
 	{
 		Key: Key{
 			Path: "when", Type: "a string", Default: "none",
@@ -206,7 +211,7 @@ var grantKeys = append(section[Grant]{
 		},
 		read: readWhen,
 	},
-}, lift(termKeys, func(g *Grant) *Terms { return &g.Terms })...)
+}
 
 // lift makes keys of a part of a T into keys of the T.
 func lift[T, S any](keys section[S], part func(*T) *S) section[T] {
@@ -349,7 +354,7 @@ func readGrantTables(c *checker, f field, base []Grant) (grants []Grant) {
 			keys = keys.without("functions").without("when")
 		}
 		family := c.vocab.Families[e.name]
-		grant.decide = family.Decide
+		grant.decide, grant.open = family.Decide, family.Open
 		c.note(table.path, e.value.at)
 		if known {
 			keys.read(c, table.path+".", e.value.table, &grant)
@@ -455,9 +460,12 @@ func readFunctions(c *checker, f field, into *Grant) {
 
 func (c *checker) functionMistake(item *value, family string, valid []string) *complaint {
 	short, qualified := strings.CutPrefix(item.text, family+".")
+	open := c.vocab.Families[family].Open
 	switch {
 	case item.text == "*":
 		return &complaint{item.at, "\"*\" is not supported", "name each function: what a family gains later should not be granted by itself"}
+	case open && functionName.matches(item.text):
+		return nil
 	case qualified && slices.Contains(valid, short):
 		return &complaint{item.at, quote(item.text) + " is not a function's name", fmt.Sprintf("write %q: the family is given by the table", short)}
 	case !functionName.matches(item.text):

@@ -26,6 +26,7 @@ func JSONSchema(vocab Vocabulary) ([]byte, error) {
 	tool["properties"].(object)["python"] = keysObject(toolPythonKeys.keys())
 	tool["properties"].(object)["grant"] = grantsObject(vocab)
 	properties["tool"] = object{"type": "object", "additionalProperties": tool}
+	properties["mcp"] = object{"type": "object", "additionalProperties": keysObject(serverKeys.keys())}
 	properties["policy"].(object)["enum"] = []int{version}
 	root["required"] = []string{"policy", "name"}
 	root["$schema"] = "http://json-schema.org/draft-07/schema#"
@@ -65,6 +66,9 @@ func grantsObject(vocab Vocabulary) object {
 		grant["description"] = family.Doc
 		functions := grant["properties"].(object)["functions"].(object)
 		functions["items"] = object{"type": "string", "enum": family.names()}
+		if family.Open {
+			functions["items"] = object{"type": "string", "pattern": "^[a-z][a-z0-9_]*$"}
+		}
 		functions["minItems"] = 1
 		families[name] = grant
 	}

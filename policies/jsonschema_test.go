@@ -59,6 +59,7 @@ func TestJSONSchema(t *testing.T) {
 		head + "grant.math = {functions = [\"sqrt\"], approve = \"no\"}", head + "grant.math = {functions = [\"sqrt\"], urls = []}",
 		head + "grant.http = {functions = [\"get\"], urls = []}", head + "grant.store = {functions = [\"put\"], mode = \"x\"}",
 		head + "grant.store = {functions = [\"put\"], copies = 10}", head + "grant.store = {functions = [\"put\"], labels = {a = 1}}",
+		head + "mcp.s.command = \"x\"", head + "mcp.s.functions = [1]", head + "mcp.s.env = { A = 1 }", head + "mcp.s.argv = [\"x\"]", head + "mcp.s.max_response = true",
 		head + "tool.t.plugin = 1", head + "tool.t.limits.fule = 1", head + "tool.t.grant.math.functions = [1]",
 	} {
 		if check([]byte(wrong)) == nil {

@@ -66,6 +66,7 @@ func exceeds(a, b *Policy) []Difference {
 	e.audit()
 	e.grants("", a.Grants, b.Grants)
 	e.tools()
+	e.servers()
 	return e.found
 }
 
@@ -174,7 +175,7 @@ func (e *excess) grants(prefix string, a, b []Grant) {
 			rule := prefix + "grant." + ours.Family
 			e.terms(rule, &ours.Terms, &theirs.Terms)
 			e.scope(rule, ours, theirs)
-			e.conditions(rule, ours, theirs)
+			e.conditions(rule, ours.Position, ours.Conditions, theirs.Conditions)
 		}
 	}
 }
@@ -248,13 +249,13 @@ func (r Rate) within(other Rate) bool {
 	return r.Calls*stretches <= other.Calls
 }
 
-func (e *excess) conditions(rule string, a, b *Grant) {
-	for _, theirs := range b.Conditions {
+func (e *excess) conditions(rule string, at Position, a, b []*Condition) {
+	for _, theirs := range b {
 		text := strings.TrimSpace(theirs.Text)
-		same := slices.ContainsFunc(a.Conditions, func(ours *Condition) bool { return strings.TrimSpace(ours.Text) == text })
+		same := slices.ContainsFunc(a, func(ours *Condition) bool { return strings.TrimSpace(ours.Text) == text })
 		if same && strings.Contains(text, "policy") && e.a.Name != e.b.Name {
 			e.add(Difference{
-				Subject: rule + ".when", Undecided: true, Position: a.Conditions[0].Position,
+				Subject: rule + ".when", Undecided: true, Position: a[0].Position,
 				Text: "the condition depends on the policy's name, which is another: it cannot be decided whether more is permitted",
 			})
 			continue
@@ -263,13 +264,13 @@ func (e *excess) conditions(rule string, a, b *Grant) {
 			continue
 		}
 		d := Difference{Subject: rule + ".when", Hint: "write the same condition, or one policy that extends the other: then both must hold"}
-		if len(a.Conditions) == 0 {
+		if len(a) == 0 {
 			d.Text = "calls for which this does not hold: " + conditionText(text)
-			d.Position = a.Position
+			d.Position = at
 		} else {
 			d.Undecided = true
 			d.Text = "it cannot be decided whether this condition permits more than the other: " + conditionText(text)
-			d.Position = a.Conditions[0].Position
+			d.Position = a[0].Position
 		}
 		e.add(d)
 	}
@@ -315,6 +316,78 @@ func (e *excess) toolFunctions(rule string, a, b *Tool) {
 				e.add(Difference{Subject: rule + ".functions", Text: quote(name) + " may be called", Witness: a.Name + "." + name, Position: a.Positions[i]})
 			}
 		}
+	}
+}
+
+func (e *excess) servers() {
+	for i := range e.a.Servers {
+		ours := &e.a.Servers[i]
+		at := slices.IndexFunc(e.b.Servers, func(s Server) bool { return s.Name == ours.Name })
+		rule := "mcp." + ours.Name
+		if at < 0 {
+			e.add(Difference{Subject: rule, Text: "tools of the MCP server may be called: " + some(ours.Functions), Position: ours.Position})
+			continue
+		}
+		theirs := &e.b.Servers[at]
+		e.connection(rule, ours, theirs)
+		e.serverFunctions(rule, ours, theirs)
+		switch {
+		case theirs.ToolsSHA256 == "" || ours.ToolsSHA256 == theirs.ToolsSHA256:
+		case ours.ToolsSHA256 == "":
+			e.add(Difference{Subject: rule + ".tools_sha256", Text: "any tools of the server instead of those of a digest", Hint: "write the same digest"})
+		default:
+			e.add(Difference{Subject: rule + ".tools_sha256", Text: "other tools of the server", Undecided: true})
+		}
+		e.more(rule+".max_response", ours.MaxResponse, theirs.MaxResponse, sizes)
+		e.terms(rule, &ours.Terms, &theirs.Terms)
+		e.conditions(rule, ours.Position, ours.Conditions, theirs.Conditions)
+	}
+}
+
+// connection compares what is connected to. The same command in another folder can be another program.
+func (e *excess) connection(rule string, a, b *Server) {
+	switch {
+	case !slices.Equal(a.Command, b.Command):
+		e.add(Difference{Subject: rule + ".command", Text: "another server", Undecided: true})
+	case a.URL != b.URL:
+		e.add(Difference{Subject: rule + ".url", Text: "another server", Undecided: true})
+	case a.Command != nil && a.Folder != b.Folder:
+		e.add(Difference{Subject: rule + ".command", Text: "the server is started in another folder", Undecided: true})
+	}
+	if !maps.Equal(a.Env, b.Env) {
+		e.add(Difference{Subject: rule + ".env", Text: "another environment of the server", Undecided: true})
+	}
+	for _, name := range a.EnvFrom {
+		if !slices.Contains(b.EnvFrom, name) {
+			e.add(Difference{Subject: rule + ".env_from", Text: quote(name) + " is handed on to the server", Witness: quote(name)})
+		}
+	}
+	for _, name := range sortedKeys(a.HeadersFrom) {
+		if a.HeadersFrom[name] != b.HeadersFrom[name] {
+			e.add(Difference{Subject: rule + ".headers_from." + pathKey(name), Text: quote(a.HeadersFrom[name]) + " is sent to the server", Witness: quote(name)})
+		}
+	}
+}
+
+func (e *excess) serverFunctions(rule string, a, b *Server) {
+	var patterns []Pattern
+	for _, name := range b.Functions {
+		patterns = append(patterns, namePattern(name))
+	}
+	for i, name := range a.Functions {
+		witness, found, decided := beyond(namePattern(name), patterns, &e.budget)
+		d := Difference{Subject: rule + ".functions", Position: a.Positions[i]}
+		switch {
+		case !decided:
+			d.Text, d.Undecided = fmt.Sprintf("it cannot be decided whether %s permits more than the other patterns do", quote(name)), true
+		case !found:
+			continue
+		case witness == name || !functionName.matches(witness):
+			d.Text, d.Witness = quote(name)+" may be called", a.Name+"."+name
+		default:
+			d.Text, d.Witness = fmt.Sprintf("%s permits %s", quote(name), quote(witness)), a.Name+"."+witness
+		}
+		e.add(d)
 	}
 }
 

@@ -72,6 +72,28 @@ func TestDiff(t *testing.T) {
 		"no schema": {head + tool + "schema = \"a.yaml\"\n", head + tool,
 			"? tool.t.schema: another description of the plugin (new:3:1)", "? tool.t.schema: another description of the plugin (old:6:10)"},
 		"a tool's grant": {head + tool, head + tool + "grant.math.functions = [\"sqrt\"]\n", "tool.t.math.sqrt: may be called (new:6:25)", ""},
+		"a server":       {head, head + serverTable, "mcp.s: tools of the MCP server may be called: get, list_* (new:3:1)", ""},
+		"another command": {head + serverTable, head + strings.Replace(serverTable, `["s"]`, `["s", "-v"]`, 1),
+			"? mcp.s.command: another server (new:4:11)", "? mcp.s.command: another server (old:4:11)"},
+		"a URL in place of a command": {head + serverTable, head + strings.Replace(serverTable, `command = ["s"]`, `url = "https://a.com/"`, 1),
+			"? mcp.s.command: another server (new:3:1)", "? mcp.s.command: another server (old:4:11)"},
+		"another URL": {head + remote, head + strings.Replace(remote, "a.com", "b.com", 1), "? mcp.s.url: another server (new:4:7)", "? mcp.s.url: another server (old:4:7)"},
+		"an environment": {head + serverTable, head + serverTable + "env = { A = \"b\" }\n",
+			"? mcp.s.env: another environment of the server (new:6:7)", "? mcp.s.env: another environment of the server (old:3:1)"},
+		"a variable": {head + serverTable, head + serverTable + "env_from = [\"TOKEN\"]\n", `mcp.s.env_from: "TOKEN" is handed on to the server (new:6:12)`, ""},
+		"a header": {head + remote, head + remote + "headers_from = { X-Key = \"env:KEY\" }\n",
+			`mcp.s.headers_from.X-Key: "env:KEY" is sent to the server (new:6:26)`, ""},
+		"a server's functions": {head + serverTable, head + strings.Replace(serverTable, `"get"`, `"get", "set"`, 1), `mcp.s.functions: "set" may be called (new:5:21)`, ""},
+		"a pattern":            {head + serverTable, head + strings.Replace(serverTable, `"get"`, `"get*"`, 1), `mcp.s.functions: "get*" permits "getx" (new:5:14)`, ""},
+		"a narrower pattern": {head + serverTable, head + strings.Replace(serverTable, `"list_*"`, `"list_a*", "list_b"`, 1), "",
+			`mcp.s.functions: "list_*" permits "list_" (old:5:21)`},
+		"a pin":            {head + serverTable, head + serverTable + pin, "", "mcp.s.tools_sha256: any tools of the server instead of those of a digest (old:3:1)"},
+		"another pin":      {head + serverTable + pin, head + serverTable + strings.Replace(pin, "e3b0", "e3b1", 1), "? mcp.s.tools_sha256: other tools of the server (new:6:16)", "? mcp.s.tools_sha256: other tools of the server (old:6:16)"},
+		"more to read":     {head + serverTable, head + serverTable + "max_response = \"2MiB\"\n", "mcp.s.max_response: 2MiB instead of 1MiB (new:6:16)", ""},
+		"a server's quota": {head + serverTable + "calls = 3\n", head + serverTable, "mcp.s.calls: any number of calls in a session instead of 3 (new:3:1)", ""},
+		"a server's condition": {head + serverTable + "when = 'args.x > 1'\n", head + serverTable,
+			"mcp.s.when: calls for which this does not hold: args.x > 1 (new:3:1)", ""},
+		"how long it may take to start": {head + serverTable, head + serverTable + "start_timeout = \"1m\"\n", "", ""},
 	} {
 		older, newer := parseAs(t, "old", test.old), parseAs(t, "new", test.new)
 		gained, lost := policies.Diff(older, newer)
@@ -82,6 +104,30 @@ func TestDiff(t *testing.T) {
 		if (d == nil) != (len(gained) == 0) || d != nil && *d != gained[0] {
 			t.Errorf("%s: Narrower = %v", name, d)
 		}
+	}
+}
+
+const (
+	remote = "[mcp.s]\nurl = \"https://a.com/\"\nfunctions = [\"get\"]\n"
+	pin    = "tools_sha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n"
+)
+
+// The same command is another server when it is started elsewhere, as one that a policy inherits is not.
+func TestServersOfTwoFolders(t *testing.T) {
+	const text = "policy = 1\nname = \"n\"\n" + serverTable
+	here, there := parseAs(t, "here/p.toml", text), parseAs(t, "there/p.toml", text)
+	if d := policies.Narrower(here, there); d == nil || !d.Undecided || d.Subject != "mcp.s.command" {
+		t.Errorf("%+v", d)
+	}
+	vocab := vocabulary()
+	vocab.Open = func(string) ([]byte, error) { return []byte(text), nil }
+	child := "policy = 1\nname = \"n\"\nextends = \"../here/p.toml\"\n[mcp.s]\ncalls = 3\n"
+	p, err := policies.Parse("there/p.toml", []byte(child), vocab)
+	if err != nil || p.Servers[0].Folder != "here" {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if _, err = policies.Parse("there/p.toml", []byte(child+"command = [\"s\"]\n"), vocab); err == nil {
+		t.Error("an extending policy starts the command in its own folder")
 	}
 }
 

@@ -3,12 +3,13 @@ package policies
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
 
-// A tool's functions are known to the tool alone: the policy file names the tool. What [Policy.Decide] knows of one is an open grant, which has the
-// tool's terms, and whose functions are those that the policy names, or all that the tool has.
+// A tool's functions are known to the tool alone, and those of an MCP server to the server: the policy file names the tool. What [Policy.Decide] knows of one
+// is an open grant, which has the tool's terms, and whose functions are those that the policy names, or all that the tool has.
 
 // openGrant is the grant that a [tool.NAME] table is.
 func (t *Tool) openGrant() Grant {
@@ -18,15 +19,30 @@ func (t *Tool) openGrant() Grant {
 	}
 }
 
+// openGrant is the grant that an [mcp.NAME] table is.
+func (s *Server) openGrant() Grant {
+	g := Grant{
+		Family: s.Name, Functions: s.Functions, Positions: s.Positions, Position: s.Position,
+		Terms: s.Terms, Conditions: s.Conditions, rule: "mcp." + s.Name, open: true,
+	}
+	for _, name := range s.Functions {
+		g.names = append(g.names, namePattern(name))
+	}
+	return g
+}
+
 // openGrants makes the open grants, when all tables are known.
 func (p *Policy) openGrants() {
 	for i := range p.Tools {
 		p.open = append(p.open, p.Tools[i].openGrant())
 	}
+	for i := range p.Servers {
+		p.open = append(p.open, p.Servers[i].openGrant())
+	}
 	slices.SortFunc(p.open, func(a, b Grant) int { return strings.Compare(a.Family, b.Family) })
 }
 
-// OpenGrants returns the grants of tools, sorted by family, which is the tool's name. Which functions they grant is to be asked
+// OpenGrants returns the grants of tools and of MCP servers, sorted by family, which is the tool's name. Which functions they grant is to be asked
 // with [Grant.Names]. They must not be changed.
 func (p *Policy) OpenGrants() []*Grant {
 	list := make([]*Grant, len(p.open))
@@ -47,15 +63,32 @@ func (g *Grant) Names(function string) bool {
 
 // openFunction returns where an open grant names a function.
 func (g *Grant) openFunction(name string) (Position, bool) {
-	if len(g.Functions) == 0 {
-		return g.Position, functionName.matches(name)
+	switch {
+	case !functionName.matches(name):
+		return Position{}, false
+	case len(g.Functions) == 0:
+		return g.Position, true
 	}
-	for i, pattern := range g.Functions {
-		if pattern == name {
+	for i, granted := range g.Functions {
+		if granted == name {
+			return g.Positions[i], true
+		}
+	}
+	for i := range g.names {
+		if g.names[i].Match(name) {
 			return g.Positions[i], true
 		}
 	}
 	return Position{}, false
+}
+
+// Server returns the MCP server of a name, nil if there is none.
+func (p *Policy) Server(name string) *Server {
+	i, ok := slices.BinarySearchFunc(p.Servers, name, func(s Server, name string) int { return strings.Compare(s.Name, name) })
+	if !ok {
+		return nil
+	}
+	return &p.Servers[i]
 }
 
 // Tool returns the tool of a name, nil if there is none.
@@ -89,9 +122,12 @@ func (l ToolLimits) forRun() Limits {
 	return limits
 }
 
-// checkOpenNames reports tools that have the name of a family of capabilities: in Python, and in records, they would be one.
+// clientFamily is the family of what the client of `postern serve` provides.
+const clientFamily = "tools"
+
+// checkOpenNames reports tools and servers that have the name of a family of capabilities, or of each other: in Python, and in records, they would be one.
 func (c *checker) checkOpenNames(p *Policy) {
-	names := map[string]string{}
+	names, families := map[string]string{}, map[string]string{}
 	for i := range p.Grants {
 		names[p.Grants[i].PythonName()] = p.Grants[i].Rule()
 	}
@@ -107,9 +143,15 @@ func (c *checker) checkOpenNames(p *Policy) {
 			c.errs = append(c.errs, c.doc.errorAt(at, message, "choose another name"))
 		}
 		other, taken := names[g.PythonName()]
+		twin, twice := families[g.Family]
+		families[g.Family] = g.Rule()
 		switch _, family := c.vocab.Families[g.Family]; {
 		case family:
 			complain("", fmt.Sprintf("%s: %q is a family of capabilities", g.Rule(), g.Family))
+		case twice:
+			complain("", fmt.Sprintf("%s: %q is already the name of [%s]", g.Rule(), g.Family, twin))
+		case g.Family == clientFamily && g.As != "":
+			complain("", fmt.Sprintf("%s: %q are the functions of the client of serve", g.Rule(), g.Family))
 		case slices.Contains(reserved, g.PythonName()):
 			complain("as", fmt.Sprintf("%s: %q means something else in Python", g.Rule(), g.PythonName()))
 		case taken:
@@ -119,4 +161,18 @@ func (c *checker) checkOpenNames(p *Policy) {
 		}
 		names[g.PythonName()] = cmp.Or(other, g.Rule())
 	}
+}
+
+// Callable is the policy's vocabulary, and with it the policy's tools and MCP servers as open families: all that a test of the policy
+// can be about.
+func (p *Policy) Callable() Vocabulary {
+	v := p.vocab
+	v.Families = maps.Clone(v.Families)
+	for _, g := range p.OpenGrants() {
+		if v.Families == nil {
+			v.Families = map[string]Family{}
+		}
+		v.Families[g.Family] = Family{Open: true}
+	}
+	return v
 }

@@ -28,6 +28,9 @@ type Policy struct {
 	// Tools is sorted by name, each name once.
 	Tools []Tool
 
+	// Servers are the MCP servers, sorted by name, each name once.
+	Servers []Server
+
 	// Base is the policy that this one extends, nil if none. What it says is
 	// already part of this one, which does not permit more.
 	Base *Policy
@@ -36,7 +39,7 @@ type Policy struct {
 	// meant, in the order of their positions.
 	Warnings Errors
 
-	open      []Grant             // of tools; sorted by family
+	open      []Grant             // of tools and servers; sorted by family
 	owner     string              // of a tool's own policy, the table that it comes from: "tool.markdown."
 	vocab     Vocabulary          // for the reasons of denials
 	positions map[string]Position // of the value of each key that was read

@@ -47,7 +47,7 @@ func TestDefaultPolicy(t *testing.T) {
 	}
 	for _, key := range policies.Schema(policies.Vocabulary{}) {
 		name := key.Path[strings.LastIndexByte(key.Path, '.')+1:]
-		if strings.HasPrefix(key.Path, "tool.") || name == "extends" {
+		if strings.HasPrefix(key.Path, "tool.") || strings.HasPrefix(key.Path, "mcp.") || name == "extends" {
 			continue
 		}
 		if !strings.Contains(string(src), "\n"+name) && !strings.Contains(string(src), "\n# "+name) && !strings.Contains(string(src), "\n#   "+name) {

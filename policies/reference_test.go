@@ -78,6 +78,12 @@ func TestExamplesOfKeys(t *testing.T) {
 			}
 		case strings.HasPrefix(key.Path, "tool.NAME.limits."):
 			src = head + tool + "[tool.t.limits]\n" + last
+		case table == "mcp":
+			server := serverTable
+			if strings.HasPrefix(last, "url") || strings.HasPrefix(last, "headers_from") {
+				server = strings.Replace(server, "command = [\"s\"]", "url = \"https://example.com/\"", 1)
+			}
+			src = head + strings.Replace(server, strings.SplitN(last, " ", 2)[0]+" = ", "# ", 1) + last
 		case table == "tool":
 			src = head + strings.Replace(tool, strings.SplitN(last, " ", 2)[0]+" = ", "# ", 1) + last
 		default:
@@ -90,6 +96,8 @@ func TestExamplesOfKeys(t *testing.T) {
 }
 
 const tool = "[tool.t]\nplugin = \"t.wasm\"\nsha256 = \"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855\"\n"
+
+const serverTable = "[mcp.s]\ncommand = [\"s\"]\nfunctions = [\"get\", \"list_*\"]\n"
 
 func TestReferenceListsTheDefaultImports(t *testing.T) {
 	_, list, _ := strings.Cut(reference(t), "The base list is ")

@@ -45,6 +45,7 @@ func Schema(vocab Vocabulary) []Key {
 		grantKeys.describe("grant.FAMILY."),
 		toolKeys.describe("tool.NAME."),
 		toolLimitKeys.describe("tool.NAME.limits."),
+		serverKeys.describe("mcp.NAME."),
 	)
 	for _, family := range vocab.familyNames() {
 		for _, k := range vocab.Families[family].Scopes {
@@ -167,6 +168,7 @@ var rootKeys = section[Policy]{
 	subsection("audit", auditKeys, func(p *Policy) *Audit { return &p.Audit }),
 	{Key: Key{Path: "grant"}, read: readGrants},
 	{Key: Key{Path: "tool"}, read: readTools},
+	{Key: Key{Path: "mcp"}, read: readServers},
 }
 
 // subsection is the key of a table that has a section of its own.

@@ -63,7 +63,7 @@ var defaultNow = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 const maxRepeat = 10_000
 
 // ParseTests reads a file of tests by the rules by which Parse reads a policy: all mistakes are reported at
-// once, as [Errors], at their places. Calls must be of functions that the vocabulary has.
+// once, as [Errors], at their places. Calls must be of functions that the vocabulary has: see [Policy.Callable].
 func ParseTests(filename string, src []byte, vocab Vocabulary) (*Suite, error) {
 	c, err := newChecker(filename, src, vocab)
 	if err != nil {
@@ -223,11 +223,13 @@ func readStepCall(c *checker, f field, into *Step) {
 	known, ok := c.vocab.Families[family]
 	_, exists := c.vocab.function(family, name)
 	switch {
-	case !familyName.matches(family) || !functionName.matches(name):
+	case !functionName.matches(family) || !functionName.matches(name):
 		c.complain(f, &complaint{f.value.at, quote(text) + " is not a capability's name", "write for example math.sqrt"})
 	case !ok:
 		families := c.vocab.familyNames()
 		c.complain(f, &complaint{f.value.at, "there is no family " + quote(family), c.suggest(family, families, choices("there are", families))})
+	case known.Open:
+		into.Call = text
 	case !exists:
 		c.complain(f, &complaint{
 			f.value.within(len(family) + 1), fmt.Sprintf("there is no function %s in family %q", quote(name), family),

@@ -238,14 +238,19 @@ func (c *checker) checkToolKind(f field, t *Tool) {
 }
 
 func readSHA256(c *checker, f field, into *Tool) {
+	readDigest(c, f, &into.SHA256, "sha256sum prints")
+}
+
+// readDigest reads a SHA-256; source says who prints it.
+func readDigest(c *checker, f field, into *string, source string) {
 	text, ok := c.text(f)
 	if !ok {
 		return
 	}
 	text = strings.TrimPrefix(text, "sha256:")
 	if sum, err := hex.DecodeString(text); err != nil || len(sum) != 32 {
-		c.complain(f, &complaint{f.value.at, "is not a SHA-256", "write 64 hexadecimal digits, which sha256sum prints"})
+		c.complain(f, &complaint{f.value.at, "is not a SHA-256", "write 64 hexadecimal digits, which " + source})
 		return
 	}
-	into.SHA256 = strings.ToLower(text)
+	*into = strings.ToLower(text)
 }

@@ -23,6 +23,7 @@ type variables struct {
 	call     *Call
 	count    int64
 	params   map[string]Parameter
+	open     bool // whether the function has them is to be asked
 	adapter  adapter
 }
 
@@ -63,6 +64,9 @@ func (v *variables) argument(p Parameter) ref.Val {
 	var given any
 	if v.call.Arguments != nil {
 		given, _ = v.call.Arguments.Lookup(p.Name)
+	}
+	if bound, ok := v.call.Arguments.(interface{ HasParameter(name string) bool }); v.open && ok && !bound.HasParameter(p.Name) {
+		return types.NewErr("%s does not have a parameter %s", v.function, quote(p.Name))
 	}
 	if given == nil && (p.Nullable || p.Type == "") {
 		return types.NullValue

@@ -38,6 +38,10 @@ type Family struct {
 	// Functions are what can be granted, sorted by name.
 	Functions []Function
 
+	// Open says that the functions are not known here, as those of the client of `postern serve`: any name can be one, with any
+	// parameters and effects. Functions is then empty.
+	Open bool
+
 	// Scopes are the family's own keys in a grant, in the order in which the
 	// reference explains them.
 	Scopes []ScopeKey
@@ -82,7 +86,8 @@ type Parameter struct {
 	Nullable bool
 }
 
-// Arguments are the arguments of one call, bound to the function's parameters.
+// Arguments are the arguments of one call, bound to the function's parameters. If there is a method HasParameter(name string) bool, it
+// says whether the function has a parameter: conditions on functions that the policy does not know deny where it has not.
 type Arguments interface {
 	// Lookup returns the argument of a parameter as package values represents
 	// it: the given one or the default. ok is false where there is neither.

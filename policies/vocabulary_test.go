@@ -62,6 +62,20 @@ mode = "append"
 	"broken.toml": "policy = 1\nname = \"broken\"\nnmae = 1\n",
 	"loop.toml":   "policy = 1\nname = \"loop\"\nextends = \"pool.toml\"\n",
 	"pool.toml":   "policy = 1\nname = \"pool\"\nextends = \"loop.toml\"\n",
+	"servers.toml": `policy = 1
+name = "servers"
+[mcp.files]
+command = ["files", "--root", "/data"]
+functions = ["read_*"]
+env_from = ["HOME_TOKEN"]
+when = 'args.path.startsWith("/data/")'
+calls = 10
+[mcp.remote]
+url = "https://mcp.example.com/mcp"
+headers_from = { Authorization = "Bearer env:TOKEN" }
+functions = ["get_*"]
+tools_sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+`,
 	"sub/up.toml": "policy = 1\nname = \"up\"\nextends = \"../base.toml\"\n[grant.math]\n",
 }
 

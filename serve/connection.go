@@ -43,6 +43,10 @@ type Config struct {
 	// Host is the rest of the host's configuration: its Policy and Capabilities are set by the connection.
 	Host host.Config
 
+	// Connect connects the MCP servers of a policy, and gives a registry that has their functions and those of known. What it returns besides is closed after the
+	// host. Nil means that policies with servers are refused.
+	Connect func(ctx context.Context, policy *policies.Policy, known *capabilities.Registry) (*capabilities.Registry, io.Closer, error)
+
 	// Preparing, if not nil, is called before the guest is made ready for a policy, which can take seconds, and what it returns after.
 	Preparing func(*policies.Policy) (done func())
 
@@ -387,7 +391,7 @@ func (c *connection) close() error {
 			closed <- nil
 			return
 		}
-		closed <- starting.host.Close()
+		closed <- starting.close()
 	}()
 	select {
 	case err := <-closed:

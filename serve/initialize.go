@@ -2,7 +2,10 @@ package serve
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
+	"errors"
+	"io"
 	"slices"
 	"time"
 
@@ -19,6 +22,7 @@ const protocolVersion = 1
 type start struct {
 	done    chan struct{}
 	host    *host.Host // nil if it failed
+	servers io.Closer  // of MCP; nil if there are none
 	prelude string     // what each new session runs first
 }
 
@@ -84,12 +88,16 @@ func (c *connection) start(r *request, s *start, p initializeParams) (*initializ
 	if err != nil {
 		return nil, err
 	}
+	if known, s.servers, err = c.connect(r.ctx, policy, known); err != nil {
+		return nil, err
+	}
 	if c.config.Preparing != nil {
 		defer c.config.Preparing(policy)()
 	}
 	config := c.config.Host
 	config.Policy, config.Capabilities = policy, known
 	if s.host, err = host.New(r.ctx, config); err != nil {
+		err = errors.Join(err, s.close())
 		if r.ctx.Err() != nil {
 			return nil, errorf(codeCanceled, "canceled")
 		}
@@ -97,6 +105,38 @@ func (c *connection) start(r *request, s *start, p initializeParams) (*initializ
 	}
 	s.prelude = prelude(policy, p.tools)
 	return c.initialized(policy, s.host), nil
+}
+
+// connect connects the policy's MCP servers.
+func (c *connection) connect(ctx context.Context, policy *policies.Policy, known *capabilities.Registry) (*capabilities.Registry, io.Closer, error) {
+	if len(policy.Servers) == 0 {
+		return known, nil, nil
+	}
+	if c.config.Connect == nil {
+		return nil, nil, errorf(codePolicy, "the policy names MCP servers, and this server connects to none")
+	}
+	known, servers, err := c.config.Connect(ctx, policy, known)
+	switch mistakes := policies.Errors(nil); {
+	case err == nil:
+		return known, servers, nil
+	case ctx.Err() != nil:
+		return nil, nil, errorf(codeCanceled, "canceled")
+	case errors.As(err, &mistakes):
+		return nil, nil, err
+	}
+	return nil, nil, errorf(codePolicy, "%v", err)
+}
+
+// close closes the host, and ends its servers.
+func (s *start) close() error {
+	var errs []error
+	if s.host != nil {
+		errs = append(errs, s.host.Close())
+	}
+	if s.servers != nil {
+		errs = append(errs, s.servers.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // registry has all that there is to grant.
@@ -129,7 +169,7 @@ func (c *connection) policy(p initializeParams, known *capabilities.Registry) (*
 		}
 	}
 	policy, err := c.config.Parse(text, known)
-	if err != nil || !p.grant || len(p.tools) == 0 || grants(policy, toolsFamily) {
+	if err != nil || !p.grant || len(p.tools) == 0 || grants(policy, ToolsFamily) {
 		return policy, err
 	}
 	if c.config.Fixed && !c.config.ClientTools {

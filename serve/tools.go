@@ -16,8 +16,8 @@ import (
 	"github.com/postern-sandbox/postern/values"
 )
 
-// toolsFamily is the family of the functions that the client provides.
-const toolsFamily = "tools"
+// ToolsFamily is the family of the functions that the client provides.
+const ToolsFamily = "tools"
 
 // Bounds of what a client registers.
 const (
@@ -107,7 +107,7 @@ func (t *Tool) oneLine() string {
 
 // toolFamily makes capabilities of the client's tools.
 func (c *connection) toolFamily(tools []Tool) (capabilities.Family, error) {
-	family := capabilities.Family{Name: toolsFamily, Doc: "Functions of the program that uses this sandbox."}
+	family := capabilities.Family{Name: ToolsFamily, Doc: "Functions of the program that uses this sandbox."}
 	if len(tools) > maxTools {
 		return family, errorf(codeInvalidParams, "tools: more than %d", maxTools)
 	}
@@ -127,7 +127,7 @@ func (c *connection) toolFamily(tools []Tool) (capabilities.Family, error) {
 			connection: c,
 			signature:  signature,
 			spec: capabilities.Spec{
-				Family: toolsFamily, Function: t.Name, Signature: text, Doc: t.oneLine(), Effects: capabilities.Reads | capabilities.Writes,
+				Family: ToolsFamily, Function: t.Name, Signature: text, Doc: t.oneLine(), Effects: capabilities.Reads | capabilities.Writes,
 			},
 		})
 	}
@@ -140,12 +140,12 @@ func grantOf(tools []Tool) []byte {
 	for i, t := range tools {
 		names[i] = `"` + t.Name + `"` // the registry has checked it
 	}
-	return []byte("\n[grant." + toolsFamily + "]\nfunctions = [" + strings.Join(names, ", ") + "]\n")
+	return []byte("\n[grant." + ToolsFamily + "]\nfunctions = [" + strings.Join(names, ", ") + "]\n")
 }
 
 // prelude binds the tools' names in a new session, granted or not: one that is not granted says so when it is called.
 func prelude(policy *policies.Policy, tools []Tool) string {
-	i := slices.IndexFunc(policy.Grants, func(g policies.Grant) bool { return g.Family == toolsFamily })
+	i := slices.IndexFunc(policy.Grants, func(g policies.Grant) bool { return g.Family == ToolsFamily })
 	if len(tools) == 0 || i < 0 {
 		return ""
 	}
@@ -154,7 +154,7 @@ func prelude(policy *policies.Policy, tools []Tool) string {
 		names[i] = t.Name
 	}
 	slices.Sort(names)
-	return "from " + cmp.Or(policy.Grants[i].As, toolsFamily) + " import " + strings.Join(names, ", ")
+	return "from " + cmp.Or(policy.Grants[i].As, ToolsFamily) + " import " + strings.Join(names, ", ")
 }
 
 // A clientTool is a capability whose work the client does.
@@ -187,7 +187,7 @@ type toolParams struct {
 
 // Call asks the client, and waits for its answer.
 func (t *clientTool) Call(ctx context.Context, call *capabilities.Call) (any, error) {
-	if _, err := t.signature.Bind(toolsFamily, t.spec.Function, call); err != nil {
+	if _, err := t.signature.Bind(ToolsFamily, t.spec.Function, call); err != nil {
 		return nil, err
 	}
 	from, ok := ctx.Value(originKey{}).(origin)

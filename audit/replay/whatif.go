@@ -105,8 +105,11 @@ func withheld(policy *policies.Policy, text string) policies.Decision {
 		}
 	}
 	module, function, _ := strings.Cut(name, ".")
+	grants := policy.OpenGrants()
 	for i := range policy.Grants {
-		grant := &policy.Grants[i]
+		grants = append(grants, &policy.Grants[i])
+	}
+	for _, grant := range grants {
 		if grant.PythonName() != module {
 			continue
 		}
@@ -117,6 +120,9 @@ func withheld(policy *policies.Policy, text string) policies.Decision {
 			if granted == function && j < len(grant.Positions) {
 				return policies.Decision{Allow: true, Rule: grant.Rule(), Position: grant.Positions[j], Reason: "the grant names the function"}
 			}
+		}
+		if grant.Open() && grant.Names(function) {
+			return policies.Decision{Allow: true, Rule: grant.Rule(), Position: grant.Position, Reason: "the grant names the function"}
 		}
 	}
 	return policies.Decision{Reason: "it is neither imported nor granted"}

@@ -5,12 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/internal/procgroup"
 	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
@@ -48,17 +48,12 @@ func (p *plan) run(ctx context.Context, scope policies.Scope) (result any, err e
 	cmd := &exec.Cmd{
 		Path: p.argv[0], Args: p.argv, Dir: folder, Env: environment(folder),
 		Stdin: streams.stdin, Stdout: streams.stdout, Stderr: streams.stderr,
-		SysProcAttr: &syscall.SysProcAttr{Setpgid: true},
 	}
-	// What this process has inherited or opened without close-on-exec would otherwise be the program's too.
-	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("process: Linux 5.11 or later is needed: close_range: %w", err)
-	}
-	if err := cmd.Start(); err != nil {
+	group, err := procgroup.Start(cmd, procgroup.Options{Started: func(pid int) error { return setLimits(ctx, pid, scope) }})
+	if err != nil {
 		return nil, p.startError(err)
 	}
-	limitErr := setLimits(ctx, cmd.Process.Pid, scope)
-	if err := p.wait(ctx, cmd, limitErr); err != nil {
+	if err := wait(ctx, group); err != nil {
 		return nil, err
 	}
 	return p.result(cmd.ProcessState, streams, scope.Number("max_output"))
@@ -71,8 +66,9 @@ func environment(folder string) []string {
 
 // startError says why a program could not be started, without the paths of this machine but the one that the policy names.
 func (p *plan) startError(err error) error {
+	var failed *fs.PathError
 	var number syscall.Errno
-	if !errors.As(err, &number) {
+	if !errors.As(err, &failed) || !errors.As(err, &number) {
 		return err
 	}
 	class := "OSError"
@@ -86,55 +82,18 @@ func (p *plan) startError(err error) error {
 }
 
 // wait waits until the program has ended or ctx is done, and kills its process group.
-func (p *plan) wait(ctx context.Context, cmd *exec.Cmd, limitErr error) error {
-	g := &group{pid: cmd.Process.Pid}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		g.reap(cmd)
-	}()
-	if limitErr != nil && !errors.Is(limitErr, unix.ESRCH) {
-		g.kill()
-		<-ended
-		return limitErr
-	}
+func wait(ctx context.Context, group *procgroup.Group) error {
 	select {
-	case <-ended:
+	case <-group.Ended():
 		return nil
 	case <-ctx.Done():
 	}
-	g.kill()
+	group.Kill()
 	select {
-	case <-ended:
+	case <-group.Ended():
 	case <-time.After(killGrace): // the system has not let go of it; it dies when that does
 	}
 	return ctx.Err()
-}
-
-// A group is the process group of a program.
-type group struct {
-	pid    int
-	mu     sync.Mutex
-	reaped bool // the number may be another's
-}
-
-// reap waits until the program has ended, kills what it has left in its group, and gives back the number.
-func (g *group) reap(cmd *exec.Cmd) {
-	for errors.Is(unix.Waitid(unix.P_PID, g.pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
-	}
-	g.kill()
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	_ = cmd.Wait() // how it ended is in cmd.ProcessState
-	g.reaped = true
-}
-
-func (g *group) kill() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if !g.reaped {
-		_ = unix.Kill(-g.pid, unix.SIGKILL)
-	}
 }
 
 // killGrace is how long a killed program is waited for.
@@ -153,7 +112,7 @@ func remove(ctx context.Context, folder string) {
 	}
 }
 
-// setLimits bounds a process that has just started, and those that it starts from now on.
+// setLimits bounds a process that has just started, and those that it starts from now on. One that has ended needs none.
 func setLimits(ctx context.Context, pid int, scope policies.Scope) error {
 	cpu := uint64(24 * 60 * 60)
 	if deadline, ok := ctx.Deadline(); ok {
@@ -169,7 +128,11 @@ func setLimits(ctx context.Context, pid int, scope policies.Scope) error {
 		{unix.RLIMIT_NOFILE, 256},
 		{unix.RLIMIT_CPU, cpu},
 	} {
-		if err := unix.Prlimit(pid, limit.resource, &unix.Rlimit{Cur: limit.most, Max: limit.most}, nil); err != nil {
+		err := unix.Prlimit(pid, limit.resource, &unix.Rlimit{Cur: limit.most, Max: limit.most}, nil)
+		if errors.Is(err, unix.ESRCH) {
+			return nil
+		}
+		if err != nil {
 			return fmt.Errorf("process: limit a process: %w", err)
 		}
 	}

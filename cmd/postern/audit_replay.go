@@ -38,11 +38,11 @@ With --policy, runs nothing and says which of the recorded calls and imports tha
 		if err != nil {
 			return c.fail(err)
 		}
-		policy, err := loadPolicy(*policyPath, known)
+		policy, err := lookPolicy(*policyPath, known)
 		if err != nil {
 			return c.fail(err)
 		}
-		j := judging{cli: c, policy: policy, registry: known}
+		j := judging{cli: c, folder: folder, policy: policy, registry: known}
 		visit, finish = j.session, j.finish
 	} else {
 		p := playing{cli: c, folder: folder, players: map[string]*replay.Player{}}
@@ -107,7 +107,7 @@ func (p *playing) play(s *replay.Session) (*replay.Report, error) {
 
 // player makes the player for a session's policy, which lies beside the log. If there is none, it says why.
 func (p *playing) player(opened *audit.Record) (player *replay.Player, reason string, err error) {
-	key := opened.Policy + " " + opened.PolicyFile
+	key := fmt.Sprint(opened.Policy, " ", opened.PolicyFile, " ", opened.Tools)
 	if player = p.players[key]; player != nil {
 		return player, "", nil
 	}
@@ -152,6 +152,7 @@ func (p *playing) close() {
 // judging compares the decisions of a log with another policy's.
 type judging struct {
 	cli      *cli
+	folder   string
 	policy   *policies.Policy
 	registry *capabilities.Registry
 
@@ -161,7 +162,14 @@ type judging struct {
 }
 
 func (j *judging) session(s *replay.Session) error {
-	for _, judgement := range replay.Judge(s, j.policy, j.registry) {
+	known := j.registry
+	if s.Opened != nil {
+		// Without what its MCP servers have said, nothing is known of their functions' parameters: conditions on them deny.
+		if recorded, err := withRecorded(known, j.folder, s.Opened); err == nil {
+			known = recorded
+		}
+	}
+	for _, judgement := range replay.Judge(s, j.policy, known) {
 		r := judgement.Record
 		what := called(r)
 		if r.Kind == audit.Withheld {

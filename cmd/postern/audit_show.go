@@ -195,6 +195,10 @@ func (s *shower) describe(r *audit.Record) string {
 			text += fmt.Sprintf(", %s=%s", name, cut(r.Labels[name]))
 		}
 		for _, t := range r.Tools {
+			if t.Plugin == "" {
+				text += fmt.Sprintf(", MCP server %s has tools %s", t.Name, shortDigest(t.Schema))
+				continue
+			}
 			text += fmt.Sprintf(", tool %s is %s", t.Name, shortDigest(t.Plugin))
 		}
 		if r.From != "" {

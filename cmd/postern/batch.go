@@ -55,7 +55,7 @@ is named on stderr as FILE:LINE.`)
 		return c.fail(err)
 	}
 	b := &batch{cli: c, name: name, begun: time.Now()}
-	err = b.run(h, input, *workers)
+	err = b.run(h.Host, input, *workers)
 	if err = errors.Join(err, h.Close()); err != nil {
 		return c.fail(err)
 	}

@@ -155,7 +155,7 @@ func (r *importReport) compare(module []byte, policyPath, tool string) error {
 	if err != nil {
 		return err
 	}
-	policy, err := loadPolicy(policyPath, known)
+	policy, err := lookPolicy(policyPath, known)
 	if err != nil {
 		return err
 	}
@@ -170,6 +170,9 @@ func (r *importReport) compare(module []byte, policyPath, tool string) error {
 		r.OtherModule = audit.Digest(module) != "sha256:"+t.SHA256
 	} else if err := grantedTools(policy, known, granted); err != nil {
 		return err
+	}
+	if tool == "" {
+		r.grantedByServers(policy, granted)
 	}
 	for _, grant := range grants {
 		for _, function := range grant.Functions {
@@ -251,6 +254,22 @@ func grantedTools(policy *policies.Policy, known *capabilities.Registry, granted
 		}
 	}
 	return nil
+}
+
+// grantedByServers adds the functions of a policy's MCP servers: those that the policy names, and those of the imports that fit its patterns.
+func (r *importReport) grantedByServers(policy *policies.Policy, granted map[string]string) {
+	for i := range policy.Servers {
+		server := &policy.Servers[i]
+		names := slices.DeleteFunc(slices.Clone(server.Functions), func(name string) bool { return strings.Contains(name, "*") })
+		for _, line := range r.Imports {
+			if name, ok := strings.CutPrefix(line.Name, server.Name+"_"); ok && line.Host == hostPolicy && server.Names(name) {
+				names = append(names, name)
+			}
+		}
+		for _, name := range names {
+			granted[server.Name+"_"+name] = server.Name + "." + name
+		}
+	}
 }
 
 // hintToGrant says what would grant an import that is not granted.

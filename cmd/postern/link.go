@@ -3,8 +3,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
@@ -54,10 +57,15 @@ answers what --answer says, or is denied. The JSON is a value as in docs/abi.md,
 	if err != nil {
 		return c.fail(err)
 	}
-	policy, err := loadPolicy(*policyPath, known)
+	policy, err := lookPolicy(*policyPath, known)
 	if err != nil {
 		return c.fail(err)
 	}
+	known, servers, err := c.connect(c.ctx, policy, known, hclog.NewNullLogger())
+	if err != nil {
+		return c.fail(err)
+	}
+	defer servers.Close() // what they have is known
 	functions, err := grantedSymbols(policy, known)
 	if err != nil {
 		return c.fail(err)
@@ -87,11 +95,16 @@ answers what --answer says, or is denied. The JSON is a value as in docs/abi.md,
 	return exitOK
 }
 
-// grantedSymbols are the imports that a policy's grants are, those of its tools too.
+// grantedSymbols are the imports that a policy's grants are, those of its tools too, and of its MCP servers, whose functions are known.
 func grantedSymbols(policy *policies.Policy, known *capabilities.Registry) ([]string, error) {
 	tools, err := describedTools(policy, known)
 	if err != nil {
 		return nil, err
+	}
+	for i := range policy.Servers {
+		if family, ok := known.Family(policy.Servers[i].Name); ok {
+			tools = append(tools, family)
+		}
 	}
 	return host.Symbols(policy, tools...), nil
 }
@@ -150,11 +163,11 @@ func size(bytes int) string {
 func (c *cli) noteNotKept(policy *policies.Policy) {
 	fmt.Fprintln(c.stderr, "note: another host keeps no limits.wall_time and no audit log; its own functions decide about each call")
 	explanation := policy.Explain(time.Now())
-	for _, grant := range append(explanation.Grants, explanation.Tools...) {
+	for _, grant := range slices.Concat(explanation.Grants, explanation.Tools, explanation.Servers) {
 		var keys []string
 		for _, term := range grant.Terms {
 			switch {
-			case term.Key == "as", term.Key == "note", term.Key == "plugin": // nothing that is decided
+			case slices.Contains([]string{"as", "note", "plugin", "command", "url", "start_timeout"}, term.Key): // nothing that is decided
 			case term.Key == "approve" && term.Value == `"never"`:
 			default:
 				keys = append(keys, term.Key)

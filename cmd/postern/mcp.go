@@ -51,7 +51,7 @@ has printed. examples/mcp has configurations for clients.`)
 		return c.fail(err)
 	}
 	server := mcpserver.New(mcpserver.Config{
-		Host: h, Policy: policy, Logger: log, Version: posternVersion(), MaxSessions: *sessions,
+		Host: h.Host, Policy: policy, Logger: log, Version: posternVersion(), MaxSessions: *sessions,
 	})
 	if listener != nil {
 		fmt.Fprintf(c.stderr, "postern: policy %q at http://%s%s\n", policy.Name, listener.Addr(), mcpserver.Path)

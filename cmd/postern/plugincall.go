@@ -66,7 +66,7 @@ array by place or an object by name. A text that comes back is printed as it is,
 	if err != nil {
 		return c.fail(err)
 	}
-	result, err := c.callTool(h, policy.Tool(name), rest[1], written)
+	result, err := c.callTool(h.Host, policy.Tool(name), rest[1], written)
 	if err = errors.Join(err, h.Close()); err != nil {
 		return c.fail(err)
 	}

@@ -48,7 +48,7 @@ printed too, and change nothing.`)
 	for _, file := range files {
 		checked := checkedFile{File: file, Mistakes: []finding{}, Warnings: []finding{}}
 		var mistakes policies.Errors
-		policy, err := loadPolicy(file, known)
+		policy, err := lookPolicy(file, known)
 		if err == nil {
 			_, err = host.LoadPackages(policy, "", known)
 		}

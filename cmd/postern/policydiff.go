@@ -25,7 +25,7 @@ same. Where two conditions or two plugins differ, it cannot be decided which per
 	}
 	var both [2]*policies.Policy
 	for i, file := range files {
-		if both[i], err = loadPolicy(file, known); err != nil {
+		if both[i], err = lookPolicy(file, known); err != nil {
 			return c.fail(err)
 		}
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
-const explainUsage = "policy explain [--json] [--args JSON] [FILE] [FAMILY.FUNCTION]"
+const explainUsage = "policy explain [--json] [--connect] [--args JSON] [FILE] [FAMILY.FUNCTION]"
 
 func (c *cli) policyExplain(args []string) int {
 	f := c.newFlags(explainUsage, `Says in words what a policy lets the agent do: without FILE, the default policy. With FAMILY.FUNCTION, says whether a call of it is
@@ -21,9 +21,13 @@ allowed, which part of the policy decides and where that stands, and what would 
 to the first call of a session. Where it depends on the arguments, --args has them: '[2.0]' by place or '{"url": "…"}' by name, in the
 JSON of docs/abi.md, or as the audit log has them.
 
+With --connect, the policy's MCP servers are started or reached, and asked for their tools: which there are, what they are called in
+Python, which the policy grants, and the digest that pins them. No tool is called. It is the only thing that explain does besides reading.
+
 Exit codes: 0; with a call, 3 unless it is allowed as it is (a human would have to be asked, or it depends on arguments that are not given).`)
 	arguments := f.String("args", "", "the call's arguments, in `JSON`")
 	asJSON := f.Bool("json", false, "print a JSON object and nothing else")
+	connect := f.Bool("connect", false, "ask the policy's MCP servers for their tools")
 	rest, exit, ok := f.parse(args)
 	if !ok {
 		return exit
@@ -39,21 +43,15 @@ Exit codes: 0; with a call, 3 unless it is allowed as it is (a human would have 
 	if *arguments != "" && capability == "" {
 		return c.fail(usageError("usage: postern "+explainUsage, "--args without a FAMILY.FUNCTION"))
 	}
-	policy, err := loadPolicy(file, known)
+	if *connect && capability != "" {
+		return c.fail(usageError("usage: postern "+explainUsage, "--connect is about all of a policy, and %s is one function", capability))
+	}
+	policy, err := lookPolicy(file, known)
 	if err != nil {
 		return c.fail(err)
 	}
 	if capability == "" {
-		explanation := policy.Explain(time.Now())
-		if *asJSON {
-			err = writeJSON(c.stdout, explanation)
-		} else {
-			err = c.printExplanation(explanation)
-		}
-		if err != nil {
-			return c.fail(err)
-		}
-		return exitOK
+		return c.explainPolicy(policy, *connect, *asJSON)
 	}
 	call, err := explainCall(policy, capability, *arguments)
 	if err != nil {
@@ -71,6 +69,38 @@ Exit codes: 0; with a call, 3 unless it is allowed as it is (a human would have 
 		return exitDenied
 	}
 	return exitOK
+}
+
+// explainPolicy explains all of a policy, and with connect what its MCP servers have.
+func (c *cli) explainPolicy(policy *policies.Policy, connect, asJSON bool) int {
+	e := explainedPolicy{Explanation: policy.Explain(time.Now())}
+	all := true
+	if connect {
+		e.Connected = c.lookAt(policy)
+		all = !slices.ContainsFunc(e.Connected, func(o offered) bool { return o.Error != "" })
+	}
+	var err error
+	if asJSON {
+		err = writeJSON(c.stdout, e)
+	} else {
+		err = c.printExplanation(e.Explanation)
+	}
+	if err == nil && len(e.Connected) > 0 && !asJSON {
+		err = c.printOffers(e.Connected)
+	}
+	switch {
+	case err != nil:
+		return c.fail(err)
+	case !all:
+		return exitUsage
+	}
+	return exitOK
+}
+
+// explainedPolicy is the JSON of `postern policy explain --json FILE`.
+type explainedPolicy struct {
+	*policies.Explanation
+	Connected []offered `json:"connected,omitempty"` // with --connect
 }
 
 var capabilityGrammar = regexp.MustCompile(`^[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*$`)
@@ -125,7 +155,7 @@ func explainCall(p *policies.Policy, capability, arguments string) (*explainedCa
 			e.Grant, e.signature = &grant, grant.Functions[i].Signature
 		}
 	}
-	for _, grant := range explanation.Tools {
+	for _, grant := range append(explanation.Tools, explanation.Servers...) {
 		if grant.Family == family && p.Grant(family).Names(name) {
 			e.Grant = &grant
 		}
@@ -175,6 +205,9 @@ func exampleArguments(p *policies.Policy, family, name string) string {
 			return fmt.Sprintf(`'{"%s": …}'`, f.Parameters[0].Name)
 		}
 	}
+	if g := p.Grant(family); g != nil && g.Open() {
+		return `'{"NAME": …}'`
+	}
 	return "'[]'"
 }
 
@@ -184,10 +217,10 @@ func (c *cli) printExplanation(e *policies.Explanation) error {
 	for _, sentence := range e.Summary {
 		fmt.Fprintln(out, sentence)
 	}
-	if len(e.Grants)+len(e.Tools) > 0 {
+	if len(e.Grants)+len(e.Tools)+len(e.Servers) > 0 {
 		fmt.Fprintln(out, "\nGRANTS")
 	}
-	for _, g := range append(slices.Clone(e.Grants), e.Tools...) {
+	for _, g := range slices.Concat(e.Grants, e.Tools, e.Servers) {
 		fmt.Fprintln(out)
 		if err := printGrant(out, &g, e.File); err != nil {
 			return err
@@ -217,12 +250,15 @@ func (c *cli) printExplanation(e *policies.Explanation) error {
 // printGrant prints a grant as a table: its functions by their effects, then its terms with their places.
 func printGrant(out io.Writer, g *policies.ExplainedGrant, file string) error {
 	fmt.Fprintf(out, "%s  %s\n", g.Rule, g.Position)
-	for _, effects := range []string{"pure", "reads", "writes", "reads and writes"} {
+	for _, effects := range []string{"pure", "reads", "writes", "reads and writes", "unknown"} {
 		var names []string
 		for _, f := range g.Functions {
 			if f.Effects == effects {
 				names = append(names, f.Name)
 			}
+		}
+		if effects == "unknown" {
+			effects = "what these do, their provider knows"
 		}
 		if len(names) > 0 {
 			fmt.Fprintf(out, "  %s\n%s\n", effects, wrap(strings.Join(names, ", "), 100, "    "))

@@ -35,7 +35,7 @@ Exit codes: 0; 1 when -d or -l found a file that is not in form; 2 for mistakes.
 	if err != nil {
 		return c.fail(err)
 	}
-	vocab, err := vocabulary(known)
+	vocab, err := wideVocabulary(known)
 	if err != nil {
 		return c.fail(err)
 	}

@@ -92,7 +92,7 @@ func (c *cli) putLearned(output string, text []byte, force bool, known *capabili
 	if force {
 		return rewrite(output, text)
 	}
-	if old, err := loadPolicy(output, known); err == nil {
+	if old, err := lookPolicy(output, known); err == nil {
 		vocab := old.Vocabulary()
 		learned, err := policies.Parse(output, text, vocab)
 		if err != nil {

@@ -114,7 +114,7 @@ func testFiles(file string) (policy, tests string) {
 func testPolicy(file string, known *capabilities.Registry, wanted func(string) bool) (testedPolicy, *policies.Report, error) {
 	r := testedPolicy{Mistakes: []finding{}, Results: []testResult{}, Coverage: testCoverage{Untested: []untested{}}}
 	r.Policy, r.Tests = testFiles(file)
-	policy, err := loadPolicy(r.Policy, known)
+	policy, err := lookPolicy(r.Policy, known)
 	if err != nil {
 		return r, nil, err
 	}
@@ -122,7 +122,7 @@ func testPolicy(file string, known *capabilities.Registry, wanted func(string) b
 	if err != nil {
 		return r, nil, usageError("the tests of a policy are in a file beside it; docs/policy-tools.md says how they are written", "%w", err)
 	}
-	suite, err := policies.ParseTests(r.Tests, src, policy.Vocabulary())
+	suite, err := policies.ParseTests(r.Tests, src, policy.Callable())
 	if err != nil {
 		return r, nil, err
 	}

@@ -34,6 +34,9 @@ func TestReference(t *testing.T) {
 		}
 		current(t, path, made)
 	}
+	if vocab, err = wideVocabulary(known); err != nil {
+		t.Fatal(err)
+	}
 	schema, err := policies.JSONSchema(vocab)
 	if err != nil {
 		t.Fatal(err)

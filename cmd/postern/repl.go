@@ -40,7 +40,7 @@ runs, Ctrl-D ends. Code that had to be stopped by force never happened: the sess
 	if err != nil {
 		return c.fail(err)
 	}
-	err = c.converse(h, *sessionPath)
+	err = c.converse(h.Host, *sessionPath)
 	if err = errors.Join(err, h.Close()); err != nil {
 		return c.fail(err)
 	}

@@ -53,7 +53,7 @@ none, such calls are denied.`)
 	if !*asJSON {
 		shown = &printer{cli: c}
 	}
-	result, saveErr, err := c.execute(h, program, *sessionPath, shown.output())
+	result, saveErr, err := c.execute(h.Host, program, *sessionPath, shown.output())
 	if err = errors.Join(err, h.Close()); err != nil {
 		return c.fail(err)
 	}
@@ -111,7 +111,7 @@ func checkProgram(text []byte, name string) (string, error) {
 }
 
 // newHost makes the host for a policy file. A nil approver is nobody to ask.
-func (c *cli) newHost(policyPath, linkedPath string, approver host.Approver, log hclog.Logger) (*host.Host, error) {
+func (c *cli) newHost(policyPath, linkedPath string, approver host.Approver, log hclog.Logger) (*running, error) {
 	policy, known, err := policyFor(policyPath, log)
 	if err != nil {
 		return nil, err
@@ -135,9 +135,23 @@ func policyFor(path string, log hclog.Logger) (*policies.Policy, *capabilities.R
 	return policy, known, nil
 }
 
-// hostFor makes the host for a policy and says so when it takes long. A nil approver is nobody to ask.
-func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, linkedPath string, approver host.Approver, log hclog.Logger) (h *host.Host, err error) {
-	config := host.Config{Policy: policy, Capabilities: known, Approver: approver, Logger: log}
+// hostFor connects the policy's MCP servers, makes the host and says so when it takes long. A nil approver is nobody to ask.
+func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, linkedPath string, approver host.Approver, log hclog.Logger) (*running, error) {
+	known, servers, err := c.connect(c.ctx, policy, known, log)
+	if err != nil {
+		return nil, err
+	}
+	h, err := c.hostWith(host.Config{Policy: policy, Capabilities: known, Approver: approver, Logger: log}, linkedPath)
+	if err != nil {
+		servers.Close()
+		return nil, err
+	}
+	return &running{h, servers}, nil
+}
+
+// hostWith makes the host of a configuration, with a linked module if one is named.
+func (c *cli) hostWith(config host.Config, linkedPath string) (h *host.Host, err error) {
+	policy := config.Policy
 	if linkedPath != "" {
 		if config.Linked, err = readFile(linkedPath, moduleLimit); err != nil {
 			return nil, err
@@ -165,10 +179,15 @@ func (c *cli) hostFor(policy *policies.Policy, known *capabilities.Registry, lin
 
 // progress prints a line when what follows takes longer than a start from the cache does; done ends it.
 func (c *cli) progress(policy *policies.Policy) (done func()) {
+	return c.slow(fmt.Sprintf("preparing the guest for policy %q; the next run starts from the cache …", policy.Name), "ready")
+}
+
+// slow says what is being done when it takes longer than nobody minds; done ends it, and says how long it took.
+func (c *cli) slow(doing, ended string) (done func()) {
 	begun := time.Now()
 	shown := make(chan bool, 1)
 	timer := time.AfterFunc(600*time.Millisecond, func() {
-		fmt.Fprintf(c.stderr, "postern: preparing the guest for policy %q; the next run starts from the cache …\n", policy.Name)
+		fmt.Fprintf(c.stderr, "postern: %s\n", doing)
 		shown <- true
 	})
 	return func() {
@@ -176,7 +195,7 @@ func (c *cli) progress(policy *policies.Policy) (done func()) {
 			return
 		}
 		<-shown
-		fmt.Fprintf(c.stderr, "postern: ready in %.1f s\n", time.Since(begun).Seconds())
+		fmt.Fprintf(c.stderr, "postern: %s in %.1f s\n", ended, time.Since(begun).Seconds())
 	}
 }
 

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
-	"github.com/postern-sandbox/postern"
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/guest"
 	"github.com/postern-sandbox/postern/host"
@@ -44,7 +44,7 @@ stdin does.`)
 	if err != nil {
 		return c.fail(usageError("", "%v", err))
 	}
-	text, err := policyText(*policyPath)
+	name, text, err := policyText(*policyPath)
 	if err != nil {
 		return c.fail(err)
 	}
@@ -59,10 +59,13 @@ stdin does.`)
 			return parsePolicy(p.Name, p.Text, r)
 		},
 		ReadPolicy:  func(file string) ([]byte, error) { return readFile(file, policyLimit) },
-		Policy:      text,
+		Policy:      serve.PolicyText{Name: name, Text: text},
 		Fixed:       *policyPath != "" && !*inline,
 		ClientTools: *clientTools,
 		Host:        host.Config{Logger: log},
+		Connect: func(ctx context.Context, policy *policies.Policy, known *capabilities.Registry) (*capabilities.Registry, io.Closer, error) {
+			return c.serveServers(ctx, policy, known, log)
+		},
 		Preparing:   c.progress,
 		Version:     posternVersion(),
 		MaxMessage:  *message << 20,
@@ -76,12 +79,4 @@ stdin does.`)
 		return c.fail(fmt.Errorf("serve: %w", err))
 	}
 	return exitOK
-}
-
-func policyText(path string) (serve.PolicyText, error) {
-	if path == "" {
-		return serve.PolicyText{Name: defaultPolicyName, Text: postern.DefaultPolicy()}, nil
-	}
-	text, err := readFile(path, policyLimit)
-	return serve.PolicyText{Name: path, Text: text}, err
 }

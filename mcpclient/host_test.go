@@ -1,0 +1,148 @@
+package mcpclient_test
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/postern-sandbox/postern/audit"
+	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/guest"
+	"github.com/postern-sandbox/postern/host"
+	"github.com/postern-sandbox/postern/mcpclient"
+	"github.com/postern-sandbox/postern/policies"
+)
+
+// records is a log in memory.
+type records struct{ kept []audit.Record }
+
+func (r *records) Append(record *audit.Record) error {
+	r.kept = append(r.kept, *record)
+	return nil
+}
+
+func (r *records) Close() error { return nil }
+
+// session makes a session of a host with connected servers.
+func session(t *testing.T, log audit.Log, tables ...string) *host.Session {
+	t.Helper()
+	modules, err := guest.Modules()
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := "policy = 1\nname = \"test\"\n" + strings.Join(tables, "")
+	p, err := policies.Parse("p.toml", []byte(src), policies.Vocabulary{Modules: modules})
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers, err := mcpclient.Connect(t.Context(), p, mcpclient.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { servers.Close() })
+	registry, err := capabilities.NewRegistry(servers.Families()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := host.New(t.Context(), host.Config{Policy: p, Capabilities: registry, Audit: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { h.Close() })
+	s, err := h.NewSession(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func run(t *testing.T, s *host.Session, code string) *host.Result {
+	t.Helper()
+	r, err := s.Exec(t.Context(), code, host.ExecOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// Python calls tools of two servers in one program; each call is decided and recorded.
+func TestPython(t *testing.T) {
+	log := new(records)
+	s := session(t, log,
+		table("notes", "notes", "functions = [\"add_note\", \"search\", \"show_*\", \"fails\"]\nwhen = 'call.function != \"add_note\" || args.title != \"secret\"'\ncalls = 6"),
+		table("more", "notes", "functions = [\"search\"]\nas = \"elsewhere\""))
+	r := run(t, s, `
+import notes, elsewhere
+said = [notes.add_note("a", "b"), notes.search("a")["count"], elsewhere.search(query="a", most=1)["count"], notes.show_image()["data"][:4]]
+for call in (notes.fails, lambda: notes.add_note("secret", "x"), notes.wait, lambda: elsewhere.search(), lambda: elsewhere.search(query=1), lambda: notes.nothing,
+             notes.show_image, notes.show_image, notes.show_image):
+    try:
+        call()
+        said.append("fine")
+    except Exception as error:
+        said.append(f"{type(error).__module__}.{type(error).__qualname__}: {error}"[:60])
+said.append(issubclass(notes.Error, RuntimeError))
+said
+`)
+	if r.Error != nil {
+		t.Fatal(r.Error)
+	}
+	want := `['kept a', 1, 0, b'\x89PNG', 'notes.Error: it does not work\nat all', ` +
+		`'postern.Denied: notes.add_note is denied by policy "test": t', "postern.Denied: notes.wait is not granted by policy 'test'; ", ` +
+		`'builtins.TypeError: search() missing 1 required positional a', 'builtins.TypeError: query must be str, not int', "builtins.AttributeError: module 'notes' has no attribute 'no", ` +
+		`'fine', 'fine', 'postern.Denied: notes.show_image is denied by policy "test":', True]`
+	if *r.Repr != want {
+		t.Errorf("got  %s\nwant %s", *r.Repr, want)
+	}
+	var decisions []string
+	for _, record := range log.kept {
+		if record.Kind == audit.Decision {
+			mark := "denied"
+			if *record.Allow {
+				mark = "allowed"
+			}
+			decisions = append(decisions, record.Capability+" "+mark+" "+record.Rule+" "+record.Effects)
+		}
+	}
+	for _, decision := range []string{"notes.add_note allowed mcp.notes reads and writes", "notes.add_note denied mcp.notes reads and writes", "more.search allowed mcp.more reads and writes"} {
+		if !slices.Contains(decisions, decision) {
+			t.Errorf("%s is not in %q", decision, decisions)
+		}
+	}
+	opened := log.kept[0]
+	if len(opened.Tools) != 2 || opened.Tools[0].Name != "more" || opened.Tools[1].Name != "notes" || !strings.HasPrefix(opened.Tools[1].Schema, "sha256:") || opened.Tools[1].Plugin != "" {
+		t.Errorf("%+v", opened.Tools)
+	}
+}
+
+// The time of a call, of a grant and of a run end a call that the server does not answer.
+func TestTimeouts(t *testing.T) {
+	s := session(t, audit.Discard, "limits.wall_time = \"2s\"\n", table("notes", "notes", "functions = [\"wait\", \"none\"]\ntimeout = \"100ms\""), table("slow", "notes", "functions = [\"wait\"]"))
+	r := run(t, s, "import notes\ntry:\n    notes.wait()\nexcept TimeoutError as error:\n    said = str(error)\n(said, notes.none())")
+	if r.Error != nil || *r.Repr != "('notes.wait took longer than 100ms, the timeout of [mcp.notes]', None)" {
+		t.Errorf("%v %v", r.Error, r.Repr)
+	}
+	for _, ctx := range []context.Context{t.Context(), soon(t)} {
+		r, err := s.Exec(ctx, "import slow; slow.wait()", host.ExecOptions{})
+		if err == nil && (r.Error == nil || r.Error.Type != "TimeoutError") {
+			t.Errorf("%+v", r.Error)
+		}
+	}
+}
+
+// soon is a context that soon ends.
+func soon(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+// A policy with servers that are not connected is not run without them.
+func TestHostNeedsTheServers(t *testing.T) {
+	_, err := host.New(t.Context(), host.Config{Policy: policy(t, table("notes", "notes", "functions = [\"wait\"]")), Audit: audit.Discard})
+	if err == nil || !strings.Contains(err.Error(), `there is no family "notes" for [mcp.notes]`) {
+		t.Errorf("%v", err)
+	}
+}
