@@ -3,10 +3,12 @@ package host
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
 	"sync"
+	"time"
 
 	extism "github.com/extism/go-sdk"
 	"github.com/tetratelabs/wazero"
@@ -20,8 +22,9 @@ type compiled struct {
 	plugin *extism.CompiledPlugin
 	hidden bool // see link.Detached
 
-	unmetered bool // for the benchmarks alone
-	foreign   bool // see instance
+	unmetered bool  // for the benchmarks alone
+	slice     int64 // see meter
+	foreign   bool  // see instance
 
 	once   sync.Once
 	kernel []byte // what the memory of Extism's kernel begins with, without the zeros at its end
@@ -36,10 +39,19 @@ func (c *compiled) kernelStart(memory []byte) []byte {
 // compile makes the module ready to be instantiated. A cache that cannot be read or written makes it slower and
 // is reported to the logger; it is never an error.
 func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
+	c := &compiled{hidden: m.hidden, foreign: m.foreign, unmetered: unmetered.In(ctx), slice: slice}
+	var err error
+	if m.foreign {
+		if c.slice, err = sliceOf(m.wasm); err != nil {
+			return nil, fmt.Errorf("host: compile: %w", err)
+		}
+	}
 	if h.cache != nil {
-		plugin, err := h.compileWith(ctx, m, h.cache.code)
-		if err == nil {
-			return &compiled{plugin: plugin, hidden: m.hidden, foreign: m.foreign, unmetered: unmetered.In(ctx)}, nil
+		if c.plugin, err = h.compileWithin(ctx, m, h.cache.code); err == nil {
+			return c, nil
+		}
+		if errors.Is(err, errSlowCompile) {
+			return nil, err
 		}
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("host: compile: %w", context.Cause(ctx))
@@ -47,11 +59,57 @@ func (h *Host) compile(ctx context.Context, m *module) (*compiled, error) {
 		// It may as well be the module that is at fault. Then the second attempt says so.
 		h.logger.Warn("compiling without a cache", "error", err)
 	}
-	plugin, err := h.compileWith(ctx, m, nil)
-	if err != nil {
+	if c.plugin, err = h.compileWithin(ctx, m, nil); err != nil {
 		return nil, fmt.Errorf("host: compile: %w", err)
 	}
-	return &compiled{plugin: plugin, hidden: m.hidden, foreign: m.foreign, unmetered: unmetered.In(ctx)}, nil
+	return c, nil
+}
+
+// compileTime is how long a plugin may take to be compiled. Go's own, of five megabytes, take some seconds.
+const compileTime = 2 * time.Minute
+
+var errSlowCompile = fmt.Errorf("it takes longer than %v to compile", compileTime)
+
+// compileWithin is compileWith for as long as somebody wants to wait. wazero looks for no end while it compiles, and there are plugins that
+// would take it hours, many loops within each other: such a compilation is left to itself, and what comes of it is thrown away.
+func (h *Host) compileWithin(ctx context.Context, m *module, cache wazero.CompilationCache) (*extism.CompiledPlugin, error) {
+	if !m.foreign {
+		return h.compileWith(ctx, m, cache)
+	}
+	type compilation struct {
+		plugin *extism.CompiledPlugin
+		err    error
+	}
+	done, abandoned := make(chan compilation), make(chan struct{})
+	go func() {
+		plugin, err := h.compileWith(context.WithoutCancel(ctx), m, cache)
+		select {
+		case done <- compilation{plugin, err}:
+		case <-abandoned:
+			if err == nil {
+				plugin.Close(context.Background())
+			}
+			if cache != nil {
+				cache.Close(context.Background())
+			}
+		}
+	}()
+	abandon := func() {
+		h.cache = nil // it goes with what uses it
+		close(abandoned)
+	}
+	timer := time.NewTimer(compileTime)
+	defer timer.Stop()
+	select {
+	case c := <-done:
+		return c.plugin, c.err
+	case <-ctx.Done():
+		abandon()
+		return nil, context.Cause(ctx)
+	case <-timer.C:
+		abandon()
+		return nil, errSlowCompile
+	}
 }
 
 func (h *Host) compileWith(ctx context.Context, m *module, cache wazero.CompilationCache) (*extism.CompiledPlugin, error) {

@@ -69,3 +69,31 @@ functions = ["price"]
 	// LookupError: no article 'chair'
 	// ImportError: import of 'math' is not authorized by policy 'clerk'
 }
+
+// What code prints is there before it has ended.
+func ExampleOutput() {
+	ctx := context.Background()
+	h, err := host.New(ctx, host.Config{Audit: audit.Discard})
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer h.Close()
+	session, err := h.NewSession(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer session.Close()
+
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	_, err = session.Exec(ctx, "print('the first of many')\nwhile True: pass", host.ExecOptions{
+		Output: func(stream, text string) {
+			fmt.Printf("%s: %s", stream, text)
+			stop() // seen enough
+		},
+	})
+	fmt.Println(err)
+	// Output:
+	// stdout: the first of many
+	// host: exec: context canceled
+}

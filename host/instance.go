@@ -20,8 +20,10 @@ type instance struct {
 	begin  *delta // how it differed from the image when it began; nil: not at all
 	hidden bool   // see link.Detached
 
-	unmetered bool // for the benchmarks alone
-	foreign   bool // a plugin, which does not know docs/abi.md
+	unmetered bool  // for the benchmarks alone
+	slice     int64 // see meter
+	foreign   bool  // a plugin, which does not know docs/abi.md
+	begun     bool  // of a plugin: its start function and its initialiser have run in this instance
 
 	memory, kernelMemory *guestMemory
 	kernelStart          []byte // what the kernel's memory began with, without the zeros at its end
@@ -52,7 +54,7 @@ func (c *compiled) instantiate(ctx context.Context, files fs.FS, memory *guestMe
 		return nil, err
 	}
 	in := &instance{
-		stdio: new(tail), image: memory.image, begin: memory.begin, hidden: c.hidden, unmetered: c.unmetered, foreign: c.foreign,
+		stdio: new(tail), image: memory.image, begin: memory.begin, hidden: c.hidden, unmetered: c.unmetered, slice: c.slice, foreign: c.foreign,
 		memory: memory, kernelMemory: &guestMemory{limit: kernelLimit(memory.limit)},
 		exports: make(map[string]api.Function),
 	}
@@ -112,7 +114,7 @@ func (in *instance) adopt(ctx context.Context, mod api.Module) error {
 	meter := &meter{fuel: noMeter{}}
 	if !in.unmetered {
 		var err error
-		if meter, err = newMeter(mod); err != nil {
+		if meter, err = newMeter(mod, in.slice); err != nil {
 			return err
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/tetratelabs/wazero/api"
 	"github.com/tetratelabs/wazero/experimental"
@@ -81,6 +82,9 @@ type kernelGuard struct {
 }
 
 func (g kernelGuard) Before(ctx context.Context, mod api.Module, def api.FunctionDefinition, params []uint64, _ experimental.StackIterator) {
+	if strings.HasPrefix(mod.Name(), mainModule) {
+		return // a plugin's own function, which has the name of one of the kernel's
+	}
 	keepDeadline(ctx)
 	position, err := checkKernel(mod.Memory())
 	if err != nil {
@@ -93,6 +97,9 @@ func (g kernelGuard) Before(ctx context.Context, mod api.Module, def api.Functio
 
 func (kernelGuard) After(context.Context, api.Module, api.FunctionDefinition, []uint64) {}
 func (kernelGuard) Abort(context.Context, api.Module, api.FunctionDefinition, error)    {}
+
+// mainModule is what the names of the modules begin with that Extism runs on its kernel. The kernel itself has none.
+const mainModule = "main_"
 
 // guardedKernelFunctions are those that walk from block to block, or trust position for the size of a loop.
 var guardedKernelFunctions = map[string]bool{"alloc": true, "free": true, "length": true, "reset": true}

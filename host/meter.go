@@ -23,6 +23,7 @@ type meter struct {
 	fuel      api.MutableGlobal
 	interrupt interrupt
 	ctx       context.Context // of the call that runs, nil between calls; the guest stops when it is done
+	slice     int64           // fuel that is handed out at once
 	reserve   int64           // fuel that is not handed out yet, never negative
 	asked     time.Time       // when the guest was asked to stop; zero if it was not
 }
@@ -35,11 +36,23 @@ const patience = 20 * time.Millisecond
 const grace = 250 * time.Millisecond
 
 // slice is how much fuel is handed out at once. One unit of it is a nanosecond or two of the interpreter, and up to 200 of what has much straight code
-// between two charges, such as a hash function: 20 milliseconds at most. A guest that was asked to stop is looked after more often.
+// between two charges, such as a hash function: 20 milliseconds at most. A guest that was asked to stop is looked after more often, by so many parts.
 const (
 	slice      = 100_000
-	shortSlice = slice / 10
+	shortParts = 10
 )
+
+// straight is how many bytes of code a plugin may run through in a slice: a tenth of a second of square roots, one a byte.
+const straight = 20_000_000
+
+// sliceOf is the slice of a plugin. Its author may have written code that runs for a second between two charges; slices of it are shorter.
+func sliceOf(plugin []byte) (int64, error) {
+	longest, err := link.LongestFunction(plugin)
+	if err != nil {
+		return 0, err
+	}
+	return min(max(straight/int64(max(longest, 1)), 1), slice), nil
+}
 
 // noMeter is for the benchmarks: it gives fuel to nobody and stops nobody.
 type noMeter struct{ api.MutableGlobal }
@@ -47,19 +60,19 @@ type noMeter struct{ api.MutableGlobal }
 func (noMeter) Get() uint64 { return 0 }
 func (noMeter) Set(uint64)  {}
 
-func newMeter(mod api.Module) (*meter, error) {
+func newMeter(mod api.Module, slice int64) (*meter, error) {
 	fuel, ok := mod.ExportedGlobal(link.FuelGlobal).(api.MutableGlobal)
 	if !ok || fuel.Type() != api.ValueTypeI64 || mod.ExportedFunction(link.RefuelFunction) == nil {
 		return nil, errors.New("host: the module is not metered: it does not export " + link.FuelGlobal + " and " + link.RefuelFunction)
 	}
-	return &meter{fuel: fuel, interrupt: interruptOf(mod)}, nil
+	return &meter{fuel: fuel, interrupt: interruptOf(mod), slice: slice}, nil
 }
 
 // start gives the guest fuel for a call that ends with ctx.
 func (m *meter) start(ctx context.Context, fuel int64) {
 	m.ctx, m.asked = ctx, time.Time{}
-	m.reserve = max(fuel-slice, 0)
-	m.set(min(fuel, slice))
+	m.reserve = max(fuel-m.slice, 0)
+	m.set(min(fuel, m.slice))
 }
 
 // end is for when the guest has returned: what follows, until the next call is under way, has no deadline. A guest that has finished
@@ -77,9 +90,9 @@ func (m *meter) refuel() {
 		return
 	}
 	// One charge can exceed a slice: it takes the fuel for a whole range of memory at once.
-	next := int64(slice)
+	next := m.slice
 	if !m.asked.IsZero() {
-		next = shortSlice
+		next = max(m.slice/shortParts, 1)
 	}
 	more := min(m.reserve, next+max(0, -m.gauge()))
 	m.reserve -= more

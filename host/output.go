@@ -19,12 +19,15 @@ const (
 )
 
 // An Output is given what code prints while it runs: stream is [Stdout] or [Stderr], and text is some of what it has printed there, in UTF-8 and cut
-// between characters. The calls come in the order in which it was printed, in the goroutine that runs the code and while the
-// code waits: before each host call, some 20 ms after the last time while it computes, sooner if there is much, and at the end, also when the code was
-// stopped by force. The texts of a stream make up what the result has of it, if there is a result that the code has come to.
+// between characters. The calls come in the order in which it was printed, in the goroutine of the call that runs the code, and the code
+// waits: before each host call, some 20 ms after the last time while the code computes, sooner if there is much, and at the end, also of code that
+// was stopped by force. If the code has come to a result, all texts of a stream are what the result has of it.
 //
-// The time that it takes is not the run's. It may neither use the session ([ErrBusy]) nor close the host, which would wait for
-// it. As all output, what it gets is the agent's and deserves no trust; of its length, limits.output and a notice are the most.
+// The time that it takes is not the run's. It can neither use the session ([ErrBusy]) nor close the host, which would wait for it. After a panic
+// it is not called again in that run.
+//
+// As all output, what it gets is the agent's and deserves no trust. There is no more of it than limits.output and a notice. Whoever shows it
+// where an [Approver] asks must see to it that nobody takes it for a question, or an answer to it for one to the question.
 type Output func(stream, text string)
 
 // outputGlobal is an export of the guest that holds the address of where its output is: docs/abi.md, "Output". A guest need not have it.

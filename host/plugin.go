@@ -84,10 +84,11 @@ func (r *pluginRunner) linkModule(wasm []byte) (*module, error) {
 	}, nil
 }
 
-// paths are where the cache keeps the module and the image: by all that they are made from.
+// paths are where the cache keeps the module and the image: by all that they are made from. What a plugin does when it starts can depend on how much memory
+// it gets.
 func (r *pluginRunner) paths() (module, image string) {
 	folder := r.tool.host.cache.folder
-	parts := [][]byte{[]byte("plugin"), fmt.Appendf(nil, "%d", link.Version), []byte(r.tool.digest), []byte(strings.Join(Symbols(r.tool.Policy()), "\n"))}
+	parts := [][]byte{[]byte("plugin"), fmt.Appendf(nil, "%d %d", link.Version, r.tool.host.limits.Memory), []byte(r.tool.digest), []byte(strings.Join(Symbols(r.tool.Policy()), "\n"))}
 	return filepath.Join(folder, "modules", cacheKey(append(parts, []byte(moduleMagic))...)),
 		filepath.Join(folder, "images", cacheKey(append(parts, []byte(imageMagic))...))
 }
@@ -193,27 +194,48 @@ func (r *pluginRunner) start(ctx context.Context, m *module) (err error) {
 	if err := in.introduce(ctx, r.says); err != nil {
 		return err
 	}
-	fuel := r.tool.host.limits.Fuel
+	before, state, err := in.everything(m)
+	if err != nil {
+		return err
+	}
+	if left, failure := in.begins(ctx, r.tool.host.limits.Fuel); failure != nil {
+		_, message := r.explain(ctx, x, left, failure)
+		return errors.New("the plugin does not start: " + message)
+	}
+	if !m.hidden { // or else each instance begins by itself: see call
+		if before, state, err = in.everything(m); err != nil {
+			return err
+		}
+	}
+	p.image, err = r.keep(m, before, state)
+	return err
+}
+
+// everything copies the memory and the globals.
+func (in *instance) everything(m *module) (memory []byte, state []uint64, err error) {
+	globals, err := stateGlobals(in.module, m.state)
+	if err != nil {
+		return nil, nil, err
+	}
+	state = make([]uint64, len(globals))
+	for i, global := range globals {
+		state[i] = global.Get()
+	}
+	return append([]byte(nil), in.memory.bytes()...), state, nil
+}
+
+// begins calls a plugin's start function and its initialiser, if it has them.
+func (in *instance) begins(ctx context.Context, fuel int64) (left int64, err error) {
 	for _, export := range []string{link.StartFunction, link.InitializeFunction} {
 		if in.module.ExportedFunction(export) == nil {
 			continue
 		}
-		var failure error
-		if _, fuel, failure = in.runForeign(ctx, export, nil, fuel); failure != nil {
-			_, message := r.explain(ctx, x, fuel, failure)
-			return errors.New("the plugin does not start: " + message)
+		if _, fuel, err = in.runForeign(ctx, export, nil, fuel); err != nil {
+			return fuel, err
 		}
 	}
-	globals, err := stateGlobals(in.module, m.state)
-	if err != nil {
-		return err
-	}
-	state := make([]uint64, len(globals))
-	for i, global := range globals {
-		state[i] = global.Get()
-	}
-	p.image, err = r.keep(m, append([]byte(nil), in.memory.bytes()...), state)
-	return err
+	in.begun = true
+	return fuel, nil
 }
 
 // says gets what the plugin logs.
@@ -257,7 +279,15 @@ func (r *pluginRunner) run(ctx context.Context, caller *execution, f *toolFuncti
 // call calls the export and returns the bytes of its answer, or the exception for what went wrong.
 func (r *pluginRunner) call(ctx context.Context, x *execution, f *toolFunction, input []byte) ([]byte, error) {
 	t, in := r.tool, x.instance
-	code, left, err := in.runForeign(ctx, f.export, input, t.host.limits.Fuel)
+	code, left, err := int32(0), t.host.limits.Fuel, error(nil)
+	if in.hidden && !in.begun { // what it has put into its tables is in no image
+		x.starting = true
+		left, err = in.begins(ctx, left)
+		x.starting = false
+	}
+	if err == nil {
+		code, left, err = in.runForeign(ctx, f.export, input, left)
+	}
 	if err != nil {
 		limit, message := r.explain(ctx, x, left, err)
 		return nil, t.fail(f, limit, message)

@@ -1,13 +1,17 @@
 package host_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/capabilities"
@@ -44,13 +48,9 @@ func rawSchema(functions ...string) string {
 	return text
 }
 
-// toolConfig is the configuration of a toolbox. more is what the policy says besides.
-func toolConfig(t testing.TB, module, more string, functions ...string) host.Config {
+// toolPolicy is the policy of a toolbox whose tool is a module.
+func toolPolicy(t testing.TB, wasm []byte, more string) *policies.Policy {
 	t.Helper()
-	wasm, err := os.ReadFile(filepath.Join("testdata", "plugins", module+".wasm"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	known, err := capabilities.NewRegistry(math.Family())
 	if err != nil {
 		t.Fatal(err)
@@ -60,6 +60,27 @@ func toolConfig(t testing.TB, module, more string, functions ...string) host.Con
 	if err != nil {
 		t.Fatal(err)
 	}
+	return policy
+}
+
+// toolConfig is the configuration of a toolbox. more is what the policy says besides.
+func toolConfig(t testing.TB, module, more string, functions ...string) host.Config {
+	t.Helper()
+	wasm, err := os.ReadFile(filepath.Join("testdata", "plugins", module+".wasm"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return moduleConfig(t, wasm, more, functions...)
+}
+
+// moduleConfig is toolConfig for any module.
+func moduleConfig(t testing.TB, wasm []byte, more string, functions ...string) host.Config {
+	t.Helper()
+	known, err := capabilities.NewRegistry(math.Family())
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := toolPolicy(t, wasm, more)
 	return host.Config{
 		Policy: policy, Capabilities: known, Cache: host.NoCache, Audit: audit.Discard,
 		Guest: host.Guest{Wasm: func() ([]byte, error) { return toy.Wasm(), nil }},
@@ -309,6 +330,78 @@ func TestPluginsThatCannotBeUsed(t *testing.T) {
 	}
 }
 
+// A plugin's functions may be called as functions of Extism's kernel and of a guest are.
+func TestPluginWithOthersNames(t *testing.T) {
+	names := []string{"configure", "exec", "length", "reset"}
+	b := openTools(t, toolConfig(t, "names", "", names...), names...)
+	s := session(t, b.Host)
+	for name, want := range map[string]string{"reset": `{"ok":1}`, "length": `{"ok":2}`, "exec": `{"ok":3}`, "configure": `{"ok":4}`} {
+		if got := b.call(t, s, name, "{}"); got != want {
+			t.Errorf("%s: %s, want %s", name, got, want)
+		}
+	}
+}
+
+// What a plugin puts into its tables when it starts is there in each instance of it, also when it comes out of the cache.
+func TestPluginStartsWithTables(t *testing.T) {
+	cache := t.TempDir()
+	for _, test := range []struct {
+		stateful bool
+		want     []string
+	}{{false, []string{"7", "7", "7"}}, {false, []string{"7", "7"}}, {true, []string{"7", "9", "9"}}} {
+		c := toolConfig(t, "tables", fmt.Sprintf("stateful = %v\n", test.stateful), "count")
+		c.Cache = cache
+		b := openTools(t, c, "count")
+		s := session(t, b.Host)
+		for i, want := range test.want {
+			if got := b.call(t, s, "count", "{}"); got != `{"ok":`+want+`}` {
+				t.Errorf("stateful %v: call %d: %s, want %s", test.stateful, i, got, want)
+			}
+		}
+	}
+}
+
+// What a plugin became under one policy's limits is not what it is under another's.
+func TestPluginOfOtherLimitsInTheCache(t *testing.T) {
+	for _, order := range [][]string{{"64MiB", "1MiB", "64MiB"}, {"1MiB", "64MiB", "1MiB"}} {
+		cache := t.TempDir()
+		for _, memory := range order {
+			c := toolConfig(t, "grows", fmt.Sprintf("limits.memory = %q\n", memory), "count")
+			c.Cache = cache
+			b := openTools(t, c, "count")
+			want := map[string]string{"1MiB": `{"ok":0}`, "64MiB": `{"ok":1}`}[memory]
+			if got := b.call(t, session(t, b.Host), "count", "{}"); got != want {
+				t.Errorf("%v: %s: %s, want %s", order, memory, got, want)
+			}
+		}
+	}
+}
+
+// straightModule is a plugin with a function count, which for ever calls one that takes so many square roots in a row.
+func straightModule(roots int) []byte {
+	part := func(id byte, contents []byte) []byte {
+		return append(binary.AppendUvarint([]byte{id}, uint64(len(contents))), contents...)
+	}
+	body := func(code []byte) []byte {
+		code = append([]byte{0}, code...) // no locals
+		return append(binary.AppendUvarint(nil, uint64(len(code))), code...)
+	}
+	straight := append(append([]byte{0x20, 0}, bytes.Repeat([]byte{0x9f}, roots)...), 0x0b)
+	loop := []byte{0x03, 0x40, 0x44, 0, 0, 0, 0, 0, 0, 4, 0x40, 0x10, 0, 0x1a, 0x0c, 0, 0x0b, 0x41, 0, 0x0b}
+	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"),
+		part(1, []byte{2, 0x60, 1, 0x7c, 1, 0x7c, 0x60, 0, 1, 0x7f}),
+		part(3, []byte{2, 0, 1}), part(5, []byte{1, 0, 1}), part(7, append([]byte{1, 5}, "count\x00\x01"...)),
+		part(10, append([]byte{2}, slices.Concat(body(straight), body(loop))...)))
+}
+
+// Code without a loop takes no fuel however long it is, and a plugin's author can make it long.
+func TestPluginOfMuchStraightCodeIsStopped(t *testing.T) {
+	b := openTools(t, moduleConfig(t, straightModule(1_000_000), "limits.wall_time = \"50ms\"\n", "count"), "count")
+	if got := b.call(t, session(t, b.Host), "count", "{}"); !strings.Contains(got, "tool.x.limits.wall_time exceeded") {
+		t.Errorf("%s", got)
+	}
+}
+
 // The time of the run is that of its tools too, and the caller can end it.
 func TestPluginIsStoppedWithTheRun(t *testing.T) {
 	names := []string{"loop", "count"}
@@ -330,5 +423,50 @@ func TestPluginIsStoppedWithTheRun(t *testing.T) {
 	})
 	if got := b.call(t, session(t, b.Host), "count", "{}"); got != `{"ok":1}` {
 		t.Errorf("another session: %s", got)
+	}
+}
+
+// slowToCompile is a plugin whose one function takes wazero seconds to compile: many branches over many variables.
+func slowToCompile() []byte {
+	body := []byte{1, 50, 0x7f} // 50 locals of type i32
+	for range 6000 {
+		body = append(body, 0x20, 0, 0x04, 0x40, 0x20, 1, 0x21, 2, 0x0b) // if (local 0) { local 2 = local 1 }
+	}
+	body = append(body, 0x41, 0, 0x0b)
+	section := func(id byte, contents ...byte) []byte {
+		return append(binary.AppendUvarint([]byte{id}, uint64(len(contents))), contents...)
+	}
+	return slices.Concat([]byte("\x00asm\x01\x00\x00\x00"), section(1, 1, 0x60, 0, 1, 0x7f), section(3, 1, 0), section(5, 1, 0, 1),
+		section(7, append([]byte{1, 5}, "quiet\x00\x00"...)...), section(10, append(binary.AppendUvarint([]byte{1}, uint64(len(body))), body...)...))
+}
+
+// A plugin that is slow to compile does not keep the host from ending when its caller wants it to.
+func TestPluginThatIsSlowToCompile(t *testing.T) {
+	c := toolConfig(t, "hostile", "", "quiet")
+	slow := slowToCompile()
+	c.Policy = toolPolicy(t, slow, "")
+	schema := c.Plugins
+	c.Plugins = func(path string) ([]byte, error) {
+		if path == "x.wasm" {
+			return slow, nil
+		}
+		return schema(path)
+	}
+	for _, cached := range []bool{false, true} {
+		if cached {
+			c.Cache = t.TempDir()
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		soon(t, func() {
+			h, err := host.New(ctx, c)
+			if err == nil {
+				h.Close()
+				t.Skip("this machine compiles it at once")
+			}
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("cached %v: %v", cached, err)
+			}
+		})
+		cancel()
 	}
 }

@@ -59,6 +59,21 @@ func BenchmarkPythonNewSessionExec(b *testing.B) {
 
 func BenchmarkPythonWarmExec(b *testing.B) { benchmarkLogs(b, "1+1", 1) }
 
+// A thousand lines, and whether somebody sees them while they are printed.
+func BenchmarkPythonPrint(b *testing.B) {
+	for name, output := range map[string]host.Output{"unwatched": nil, "watched": func(string, string) {}} {
+		b.Run(name, func(b *testing.B) {
+			s := busySession(b, pythonHost(b, audit.Discard))
+			for b.Loop() {
+				r, err := s.Exec(b.Context(), "for n in range(1000): print('line', n)", host.ExecOptions{Output: output})
+				if err != nil || !r.OK {
+					b.Fatal(r, err)
+				}
+			}
+		})
+	}
+}
+
 func BenchmarkPythonHostCall(b *testing.B) {
 	benchmarkLogs(b, "import math\nf = math.sqrt\nfor i in range(10000): f(i)", 10000)
 }

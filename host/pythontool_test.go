@@ -1,7 +1,11 @@
 package host_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,6 +86,46 @@ func withPythonTool(t *testing.T, source, more string) host.Config {
 			}
 			return []byte(source), nil
 		},
+	}
+}
+
+// What a tool's exceptions say can be what is redacted in the records of its own calls.
+func TestRedactionOfToolsWords(t *testing.T) {
+	const source = "import math\ndef tell():\n    raise ValueError(f'it is {math.sqrt(15241578750190521)}')\n"
+	c := withPythonTool(t, source, mathGrant+"[audit]\nredact = [\"math.sqrt.return\"]\n")
+	log := &memoryLog{}
+	c.Audit = log
+	s := session(t, open(t, c))
+	if r := exec(t, s, "import my_tool\nmy_tool.tell()"); r.Error == nil || r.Error.Error() != "ValueError: it is 123456789.0" {
+		t.Errorf("%+v", r.Error)
+	}
+	for _, r := range log.all() {
+		if text, err := json.Marshal(r); err != nil || bytes.Contains(text, []byte("123456789")) {
+			t.Errorf("%v: %s", err, text)
+		}
+	}
+	if o := log.last(audit.Outcome); o.Error != "ValueError" || !slices.Equal(o.Redacted, []string{"math.sqrt.return"}) {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestRedactionOfToolsArguments(t *testing.T) {
+	const source = "def tell(secret):\n    return 1\n"
+	c := withPythonTool(t, source, "[audit]\nredact = [\"my_tool.tell.secret\"]\n")
+	log := &memoryLog{}
+	c.Audit = log
+	s := session(t, open(t, c))
+	if r := exec(t, s, "import my_tool\nmy_tool.tell(123456789)"); !r.OK {
+		t.Errorf("%+v", r.Error)
+	}
+	if d := log.last(audit.Decision); string(d.Arguments) != `{"args":["[redacted]"],"kwargs":{}}` {
+		t.Errorf("%s", d.Arguments)
+	}
+	for path, want := range map[string]string{"my_tool.tel.secret": "the tool my_tool has no function tel", "my_tool.tell.secrets": "it is my_tool.tell(secret)"} {
+		c := withPythonTool(t, source, fmt.Sprintf("[audit]\nredact = [%q]\n", path))
+		if _, err := host.New(t.Context(), c); !errors.Is(err, host.ErrRedact) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 

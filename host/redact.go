@@ -22,6 +22,7 @@ const returned = "return"
 type redaction struct {
 	parameters []capabilities.Parameter
 	rules      []redactRule
+	words      []string // of a tool: the policy's redact, for what its exceptions say can be of calls of its own
 }
 
 type redactRule struct {
@@ -37,6 +38,11 @@ func redactions(policy *policies.Policy, registry *capabilities.Registry, functi
 		parts := strings.Split(text, ".")
 		if len(parts) < 3 {
 			return fmt.Errorf("host: redact: %q is not family.function.parameter", text)
+		}
+		if tool := policy.Tool(parts[0]); tool != nil && parts[1] != "*" {
+			if _, has := registry.Lookup(parts[0] + "." + parts[1]); !has {
+				mistakes = append(mistakes, fmt.Errorf("%w: %q: the tool %s has no function %s", ErrRedact, text, parts[0], parts[1]))
+			}
 		}
 		for _, g := range functions {
 			spec := g.capability.Spec()
@@ -60,6 +66,18 @@ func redactions(policy *policies.Policy, registry *capabilities.Registry, functi
 			}
 			g.redaction.rules = append(g.redaction.rules, redactRule{text, parts[2:]})
 		}
+	}
+	for _, g := range functions {
+		if _, ofTool := g.capability.(*toolCapability); !ofTool || len(policy.Audit.Redact) == 0 {
+			continue
+		}
+		if g.redaction == nil {
+			g.redaction = new(redaction)
+			if signature, ok := registry.Signature(g.name); ok {
+				g.redaction.parameters = signature.Parameters()
+			}
+		}
+		g.redaction.words = policy.Audit.Redact
 	}
 	return errors.Join(mistakes...)
 }
@@ -141,6 +159,9 @@ func (r *redaction) outcome(o outcome, bound int) (outcome, []string, error) {
 		// The words of an exception may repeat an argument, and its attributes are arguments often.
 		for _, rule := range r.rules {
 			note(&used, rule.text)
+		}
+		for _, text := range r.words {
+			note(&used, text)
 		}
 		o.answer, o.detail = nil, ""
 		return o, used, nil

@@ -156,13 +156,18 @@ func (h *Host) boot(ctx context.Context, m *module) (memory []byte, state []uint
 	return append([]byte(nil), in.memory.bytes()...), state, nil
 }
 
-// stateGlobals returns a module's mutable globals.
+// stateGlobals returns a module's mutable globals, which are numbers. A reference would be an address of this process, and an image may come from another.
 func stateGlobals(mod api.Module, count int) ([]api.MutableGlobal, error) {
 	globals := make([]api.MutableGlobal, count)
 	for i := range globals {
 		global, ok := mod.ExportedGlobal(link.StateGlobal(i)).(api.MutableGlobal)
 		if !ok {
 			return nil, errors.New("host: the module lacks its global " + strconv.Itoa(i))
+		}
+		switch global.Type() {
+		case api.ValueTypeI32, api.ValueTypeI64, api.ValueTypeF32, api.ValueTypeF64:
+		default:
+			return nil, errors.New("host: the module's global " + strconv.Itoa(i) + " is no number")
 		}
 		globals[i] = global
 	}

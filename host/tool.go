@@ -150,7 +150,7 @@ func (f pluginFiles) read(path string, most int64) ([]byte, error) {
 	return data, err
 }
 
-// newToolHost makes the host of a tool, without a program. It ends with h, shares its cache, and records in the journals of the sessions that call the tool.
+// newToolHost makes the host of a tool, without a program. It ends with h, and records in the journals of the sessions that call the tool.
 func (h *Host) newToolHost(t *tool) *Host {
 	p := &Host{
 		config: Config{
@@ -159,8 +159,14 @@ func (h *Host) newToolHost(t *tool) *Host {
 		},
 		policy: t.Policy(), logger: h.logger.With("tool", t.Name), limits: t.Policy().Limits.WithDefaults(),
 		program: &program{spareLimit: h.config.spareInstances()},
-		closing: h.closing, stop: func() {}, cache: h.cache, registry: h.config.Capabilities,
+		closing: h.closing, stop: func() {}, registry: h.config.Capabilities,
 		tool: t, sessions: make(map[*Session]struct{}),
+	}
+	if h.cache != nil {
+		var err error
+		if p.cache, err = openCache(h.cache.folder); err != nil {
+			h.logger.Warn("working without a cache", "tool", t.Name, "error", err)
+		}
 	}
 	return p
 }
@@ -194,7 +200,11 @@ func (t *tool) close() error {
 	if t.host == nil {
 		return nil
 	}
-	return errors.Join(t.host.program.closeSpare(), t.host.program.close())
+	errs := []error{t.host.program.closeSpare(), t.host.program.close()}
+	if t.host.cache != nil {
+		errs = append(errs, t.host.cache.code.Close(context.Background()))
+	}
+	return errors.Join(errs...)
 }
 
 // A toolCapability is one function of a tool as a capability.

@@ -34,7 +34,7 @@ type Detached struct {
 
 // Detach takes the active data segments out of a module and exports all of its state: every mutable global under the
 // name that StateGlobal gives it. The export _initialize is renamed to InitializeFunction, so that nobody calls it who only
-// follows the convention. The module's memory must be its own.
+// follows the convention. The module's memory must be its own, and its mutable globals numbers of at most 64 bits.
 //
 // If code names data segments, they stay in the module, empty and passive, which is what an active segment is after instantiation.
 // If it does not, all of them go: an instance costs less without.
@@ -75,6 +75,9 @@ func Detach(module []byte) (*Detached, error) {
 	first := m.GlobalCount() - uint32(len(m.Globals))
 	for i, g := range m.Globals {
 		if g.Mutable {
+			if !wordGlobal(g.Type) {
+				return nil, fmt.Errorf("link: detach: global %d is mutable and no number of at most 64 bits: it could not be put back", first+uint32(i))
+			}
 			m.Exports = append(m.Exports, wasm.Export{Name: StateGlobal(state), Kind: wasm.KindGlobal, Index: first + uint32(i)})
 			state++
 		}
@@ -85,6 +88,12 @@ func Detach(module []byte) (*Detached, error) {
 		}
 	}
 	return &Detached{Module: m.Encode(), Memory: memory, State: state, Hidden: m.Uses(hidesState)}, nil
+}
+
+// wordGlobal says whether a global of this type is what its 64 bits are. Those of a reference are an address of the process that runs the module: given to
+// another instance, it would lead anywhere. Half of a vector is lost.
+func wordGlobal(t byte) bool {
+	return t == wasm.I32 || t == wasm.I64 || t == wasm.F32 || t == wasm.F64
 }
 
 // namesSegment says whether an instruction has the index of a data segment.

@@ -110,6 +110,7 @@ func TestDetachRefuses(t *testing.T) {
 	for name, want := range map[string]string{
 		"none": "exactly one memory", "imported": "exactly one memory", "start": "start function", "large": "5000 pages",
 		"negative": "data segment 0", "beyond": "data segment 0", "variable": "data segment 0",
+		"reference": "global 1 is mutable", "vector": "global 0 is mutable",
 	} {
 		if _, err := link.Detach(read(t, "detach-"+name)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", name, err, want)

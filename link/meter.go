@@ -35,6 +35,15 @@ func Meter(module []byte) ([]byte, error) {
 	return m.Encode(), nil
 }
 
+// LongestFunction returns how many bytes the longest function of a module has. What code can do between two charges is bounded by it.
+func LongestFunction(module []byte) (int, error) {
+	longest, err := wasm.LongestBody(module)
+	if err != nil {
+		return 0, fmt.Errorf("link: %w", err)
+	}
+	return longest, nil
+}
+
 // cost says what an instruction that works on a range takes: its last operand shifted right, or left when negative. So one
 // unit pays for 64 bytes.
 type cost int

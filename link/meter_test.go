@@ -44,6 +44,21 @@ var costs = []struct {
 	{"table_grow", []uint64{0xffffffff}, 1 + 0xffffffff/8},
 }
 
+func TestLongestFunction(t *testing.T) {
+	for name, want := range map[string]int{"detach-none": 0, "detach-start": 2} {
+		if got, err := link.LongestFunction(read(t, name)); err != nil || got != want {
+			t.Errorf("%s: %d, %v; want %d", name, got, err, want)
+		}
+	}
+	whole := read(t, "detach")
+	for n := range len(whole) {
+		link.LongestFunction(whole[:n])
+	}
+	if _, err := link.LongestFunction(whole[:len(whole)-1]); err == nil {
+		t.Error("cut off: no error")
+	}
+}
+
 func TestFuel(t *testing.T) {
 	plain, metered := read(t, "costs"), mustMeter(t, read(t, "costs"))
 	for _, test := range costs {

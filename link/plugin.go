@@ -95,7 +95,9 @@ func Plugin(module []byte, granted []string) ([]byte, error) {
 		m.Exports = append(m.Exports, wasm.Export{Name: StartFunction, Kind: wasm.KindFunction, Index: *m.Start})
 		m.Start = nil
 	}
-	m.CapTables()
+	if err := m.ShareTables(); err != nil {
+		return nil, fmt.Errorf("link: plugin: %w", err)
+	}
 	addFuel(m)
 	return m.Encode(), nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/postern-sandbox/postern/link"
+	"github.com/postern-sandbox/postern/link/internal/wasm"
 )
 
 func mustPlugin(t *testing.T, granted ...string) []byte {
@@ -78,6 +79,33 @@ func TestPluginRefusesImports(t *testing.T) {
 	}
 	if _, err := link.Plugin(mustPlugin(t, "a_one"), []string{"a_one"}); err == nil || !strings.Contains(err.Error(), "linked already") {
 		t.Errorf("twice: %v", err)
+	}
+}
+
+// The tables of a plugin take the host's memory, which no limit of the tool counts: all of them together have so many elements as one may have.
+func TestPluginTables(t *testing.T) {
+	for name, want := range map[string][]uint32{"tables": {333_344, 333_324, 7}, "tables-large": nil} {
+		module, err := link.Plugin(read(t, name), nil)
+		if want == nil {
+			if err == nil || !strings.Contains(err.Error(), "1000001 elements, more than 1000000") {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := wasm.Decode(module)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []uint32
+		for _, table := range m.Tables {
+			got = append(got, table.Limits.Max)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: maxima %d, want %d", name, got, want)
+		}
 	}
 }
 

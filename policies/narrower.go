@@ -289,7 +289,7 @@ func (e *excess) tools() {
 		if ours.SHA256 != theirs.SHA256 {
 			e.add(Difference{Subject: rule + ".sha256", Text: "another plugin", Undecided: true})
 		}
-		if ours.Schema != "" && relativePath(e.a, ours.Schema) != relativePath(e.b, theirs.Schema) {
+		if relativePath(e.a, ours.Schema) != relativePath(e.b, theirs.Schema) {
 			e.add(Difference{Subject: rule + ".schema", Text: "another description of the plugin", Undecided: true})
 		}
 		if ours.Stateful && !theirs.Stateful {

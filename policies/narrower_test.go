@@ -69,6 +69,8 @@ func TestDiff(t *testing.T) {
 		"a tool with a memory": {head + tool, head + tool + "stateful = true\n", "tool.t.stateful: the plugin may remember from call to call (new:6:12)", ""},
 		"another schema": {head + tool + "schema = \"a.yaml\"\n", head + tool + "schema = \"b.yaml\"\n",
 			"? tool.t.schema: another description of the plugin (new:6:10)", "? tool.t.schema: another description of the plugin (old:6:10)"},
+		"no schema": {head + tool + "schema = \"a.yaml\"\n", head + tool,
+			"? tool.t.schema: another description of the plugin (new:3:1)", "? tool.t.schema: another description of the plugin (old:6:10)"},
 		"a tool's grant": {head + tool, head + tool + "grant.math.functions = [\"sqrt\"]\n", "tool.t.math.sqrt: may be called (new:6:25)", ""},
 		"a server":       {head, head + serverTable, "mcp.s: tools of the MCP server may be called: get, list_* (new:3:1)", ""},
 		"another command": {head + serverTable, head + strings.Replace(serverTable, `["s"]`, `["s", "-v"]`, 1),

@@ -25,7 +25,7 @@ func (j *Judgement) Changed() bool { return j.Was != j.Would }
 // denied. The registry has the signatures of the functions.
 func Judge(session *Session, policy *policies.Policy, registry *capabilities.Registry) []Judgement {
 	var list []Judgement
-	usage, rates := new(policies.Usage), new(policies.Rates)
+	usage, rates, ofTools := new(policies.Usage), new(policies.Rates), make(map[string]*policies.Rates)
 	for _, x := range session.Execs {
 		if x.Reset {
 			usage = new(policies.Usage)
@@ -36,7 +36,10 @@ func Judge(session *Session, policy *policies.Policy, registry *capabilities.Reg
 			list = append(list, Judgement{r, r.Allow != nil && *r.Allow, d.Allow, d})
 		}
 		for _, r := range x.Within {
-			d := decideWithin(r, policy, registry, usage, rates)
+			if ofTools[r.Tool] == nil {
+				ofTools[r.Tool] = new(policies.Rates)
+			}
+			d := decideWithin(r, policy, registry, usage, ofTools[r.Tool])
 			list = append(list, Judgement{r, r.Allow != nil && *r.Allow, d.Allow, d})
 		}
 		for _, text := range x.Withheld {

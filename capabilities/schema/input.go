@@ -147,7 +147,7 @@ func (e *encoder) room(n int) *mismatch {
 
 // value writes a value, at a depth of JSON, as a schema says. hops is how many references and alternatives led from the value here.
 func (e *encoder) value(v any, s *shape, depth, hops int) *mismatch {
-	if e.steps++; e.steps > maxSteps || hops > maxHops {
+	if e.steps += steps(v); e.steps > maxSteps || hops > maxHops {
 		return &mismatch{class: "ValueError", text: "is too much to be checked against its schema"}
 	}
 	if s == nil {

@@ -1,5 +1,7 @@
 package schema
 
+import "math/big"
+
 // What a schema may have. More is a mistake, which is told, and nothing is cut off silently.
 const (
 	// MaxText is the longest document, in bytes.
@@ -20,3 +22,17 @@ const (
 	// maxHops is through how many references and alternatives one value is followed.
 	maxHops = 32
 )
+
+// steps is what one look at a value counts for: a long one that is compared with many alternatives is read for each of them.
+func steps(v any) int {
+	const bytesPerStep = 64
+	switch v := v.(type) {
+	case string:
+		return 1 + len(v)/bytesPerStep
+	case []byte:
+		return 1 + len(v)/bytesPerStep
+	case *big.Int:
+		return 1 + v.BitLen()/8/bytesPerStep
+	}
+	return 1
+}

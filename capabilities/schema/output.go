@@ -62,7 +62,7 @@ func (f *Function) Output(data []byte) (any, error) {
 type reader struct{ steps int }
 
 func (r *reader) value(v any, s *shape, hops int) (any, *mismatch) {
-	if r.steps++; r.steps > maxSteps || hops > maxHops {
+	if r.steps += steps(v); r.steps > maxSteps || hops > maxHops {
 		return nil, &mismatch{other: "answered more than can be checked against its schema"}
 	}
 	if s == nil {

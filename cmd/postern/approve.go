@@ -9,13 +9,15 @@ import (
 	"os/user"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/postern-sandbox/postern/host"
 )
 
 // terminal is the approver of the command line: it asks on the terminal, one question at a time, wherever stdout and stderr go.
 type terminal struct {
-	free chan struct{} // holds one token: whoever has it may ask
+	shown *atomic.Bool  // that of cli
+	free  chan struct{} // holds one token: whoever has it may ask
 }
 
 // approver returns an approver if somebody sits at a terminal, which is so if stdin is one: nil means that nobody can be asked.
@@ -23,7 +25,7 @@ func (c *cli) approver() host.Approver {
 	if in, ok := c.stdin.(*os.File); !ok || !isTerminal(in) {
 		return nil
 	}
-	t := &terminal{free: make(chan struct{}, 1)}
+	t := &terminal{shown: &c.shown, free: make(chan struct{}, 1)}
 	t.free <- struct{}{}
 	return t
 }
@@ -68,6 +70,11 @@ func (t *terminal) Approve(ctx context.Context, q host.Question) (host.Answer, e
 		}
 		lines <- line
 	}
+	if t.shown.Load() {
+		if err := discardTyped(in); err != nil {
+			return host.Answer{}, err
+		}
+	}
 	fmt.Fprint(out, prompt(q))
 	for {
 		go read()
@@ -86,6 +93,23 @@ func (t *terminal) Approve(ctx context.Context, q host.Question) (host.Answer, e
 			fmt.Fprint(out, "  please answer y, n or a: ")
 		}
 	}
+}
+
+// discardTyped makes a terminal forget what was typed until now. Code that prints what looks like a question can have somebody answer
+// that one, and the answer must not be taken for one to the question that comes next.
+func discardTyped(in *os.File) error {
+	raw, err := in.SyscallConn() // Fd would make reads that cannot be ended
+	if err != nil {
+		return err
+	}
+	var discarded error
+	if err := raw.Control(func(fd uintptr) { discarded = discardInput(fd) }); err != nil {
+		return err
+	}
+	if discarded != nil {
+		return fmt.Errorf("what was typed before the question cannot be discarded: %w", discarded)
+	}
+	return nil
 }
 
 func answerOf(line string) (answer host.Answer, ok bool) {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -38,6 +39,8 @@ type cli struct {
 	ctx            context.Context
 	stdin          io.Reader
 	stdout, stderr io.Writer
+
+	shown atomic.Bool // something that code chose was shown: not all that is on the terminal is this program's
 }
 
 // A verb is one word of the command line. Its function gets the arguments after the word and returns the exit code.

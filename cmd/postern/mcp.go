@@ -15,7 +15,8 @@ import (
 func (c *cli) mcp(args []string) int {
 	f := c.newFlags("mcp [--policy F] [--http ADDRESS]", `Serves the Model Context Protocol: the model of an MCP client runs Python under a policy, with the tools run_python,
 reset and describe_policy. It speaks over stdin and stdout with the client that has started it, or with --http over streamable HTTP at http://ADDRESS`+mcpserver.Path+`.
-Each MCP session has a Python session of its own. examples/mcp has configurations for clients.`)
+Each MCP session has a Python session of its own. Clients that give a progress token are told how long their code has run, and the last line that it
+has printed. examples/mcp has configurations for clients.`)
 	policyPath := f.String("policy", "", "the policy `FILE`")
 	address := f.String("http", "", "listen on `ADDRESS`, such as localhost:8080")
 	expose := f.Bool("expose", false, "allow an address that other machines can reach: there is no authentication")

@@ -176,8 +176,8 @@ func (c *cli) evaluate(s *host.Session, code string) error {
 			return err
 		}
 		if result.Repr != nil && *result.Repr != "None" {
-			if err := writeUntrusted(c.stdout, *result.Repr+"\n"); err != nil {
-				return err
+			if shown.write(c.stdout, *result.Repr+"\n"); shown.err != nil {
+				return shown.err
 			}
 		}
 	}

@@ -244,6 +244,7 @@ func (p *printer) output() host.Output {
 
 func (p *printer) write(to io.Writer, text string) {
 	if p.err == nil {
+		p.cli.shown.Store(true)
 		p.err = writeUntrusted(to, text)
 	}
 }

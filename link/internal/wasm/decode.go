@@ -40,6 +40,32 @@ func DecodeExports(data []byte) (*Module, error) {
 	return decode(data, func(id byte) bool { return id != sectionCustom && id > sectionExport })
 }
 
+// LongestBody returns how many bytes the longest body of a function has. It reads the bodies' lengths alone.
+func LongestBody(data []byte) (int, error) {
+	if len(data) < len(header) || string(data[:len(header)]) != header {
+		return 0, &Error{0, "not a WebAssembly module of version 1"}
+	}
+	r := &reader{data: data, pos: len(header), end: len(data)}
+	longest := uint32(0)
+	for r.more() {
+		id := r.byte()
+		section := r.part(r.u32())
+		if id != sectionCode {
+			continue
+		}
+		for n := section.u32(); n > 0 && section.err == nil; n-- {
+			size := section.u32()
+			section.bytes(size)
+			longest = max(longest, size)
+		}
+		r.finish(section, "section")
+	}
+	if r.err != nil {
+		return 0, r.err
+	}
+	return int(longest), nil
+}
+
 // Decode reads a module. The error is an *Error. The module's byte slices are parts of data.
 func Decode(data []byte) (*Module, error) {
 	return decode(data, func(byte) bool { return false })
