@@ -84,7 +84,9 @@ func (c *client) connect(ctx context.Context) (*connection, *Offer, error) {
 	return made, offer, nil
 }
 
-var errStartTimeout = errors.New("it has not said what tools it has within start_timeout")
+var errStartTimeout error = &hinted{
+	errors.New("it has not said what tools it has within start_timeout"), "raise start_timeout if it has to be fetched or compiled first, or start it once by hand",
+}
 
 // connected gives the connection, and makes one if there is none: only one at a time, which does not end with the call that needs it first.
 func (c *client) connected(ctx context.Context) (*connection, error) {

@@ -95,6 +95,7 @@ func open(ctx context.Context, server *policies.Server, config Config) (*connect
 		c.why = err
 		c.mu.Unlock()
 		close(c.ended)
+		way.end() // what is left of a server that has broken off
 	}()
 	return c, nil
 }

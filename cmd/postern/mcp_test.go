@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -98,5 +99,38 @@ func TestMCPClientDies(t *testing.T) {
 	out.Close()
 	if err := command.Wait(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Behind the one tool of an MCP client are those of another server.
+func TestMCPBehindMCP(t *testing.T) {
+	_, client := startMCP(t, `
+policy = 1
+name = "both"
+audit.log = "none"
+limits.wall_time = "10s"
+[mcp.notes]
+command = ["notes-server", "kindly"]
+functions = ["add_note"]
+approve = "never"
+note = "for the test"
+`)
+	defer client.Close()
+	tools, err := client.ListTools(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(tools.Tools, func(tool *mcp.Tool) bool { return tool.Name == "run_python" })
+	if i < 0 || !strings.Contains(tools.Tools[i].Description, "notes.add_note(text: str)  Keeps a note, kindly.") {
+		t.Errorf("%+v", tools)
+	}
+	for _, want := range []string{"=> ['a']", "=> ['a', 'a']"} {
+		r, err := client.CallTool(t.Context(), &mcp.CallToolParams{Name: "run_python", Arguments: map[string]any{"code": "import notes\nnotes.add_note('a')['notes']"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := r.Content[0].(*mcp.TextContent).Text; text != want {
+			t.Error(text)
+		}
 	}
 }
