@@ -169,6 +169,9 @@ var serverKeys = slices.Concat(section[Server]{
 		},
 		read: readServerURL,
 	},
+	serverKey(serverEnv, func(s *Server, v ScopeValue) { s.Env = v.Map }),
+	serverKey(serverEnvFrom, func(s *Server, v ScopeValue) { s.EnvFrom = v.List }),
+	serverKey(serverHeaders, func(s *Server, v ScopeValue) { s.HeadersFrom = v.Map }),
 	{
 		Key: Key{
 			Path: "functions", Type: "an array of strings",
@@ -188,9 +191,6 @@ var serverKeys = slices.Concat(section[Server]{
 			readDigest(c, f, &into.ToolsSHA256, "`postern policy explain --connect` prints")
 		},
 	},
-	serverKey(serverEnv, func(s *Server, v ScopeValue) { s.Env = v.Map }),
-	serverKey(serverEnvFrom, func(s *Server, v ScopeValue) { s.EnvFrom = v.List }),
-	serverKey(serverHeaders, func(s *Server, v ScopeValue) { s.HeadersFrom = v.Map }),
 	serverKey(serverMaxResponse, func(s *Server, v ScopeValue) { s.MaxResponse = v.Number }),
 	serverKey(serverStartTimeout, func(s *Server, v ScopeValue) { s.StartTimeout = time.Duration(v.Number) }),
 }, lift(whenKeys, func(s *Server) *[]*Condition { return &s.Conditions }), lift(termKeys, func(s *Server) *Terms { return &s.Terms }))

@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"postern": main})
+	testscript.Main(m, map[string]func(){"postern": main, "notes-server": notesServer})
 }
 
 // TestScripts runs the real command. All scripts share one cache of compiled guests and each has its own state folder.

@@ -1,0 +1,89 @@
+package mcpclient
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"unicode"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/policies"
+	"github.com/postern-sandbox/postern/values"
+)
+
+// FuzzList finds no list of tools that makes functions which Python or a log could not have, or which are others when they are read again from a log.
+func FuzzList(f *testing.F) {
+	for _, seed := range []string{
+		`{"tools":[]}`, `{"tools":[{"name":"getUser","description":"d\n\u001b[31m","inputSchema":{"type":"object","properties":{"id":{"type":"integer"},"class":{}},"required":["id"]}}],"nextCursor":"a"}`,
+		`{"tools":[{"name":"a","inputSchema":{"$ref":"#/$defs/a","$defs":{"a":{"anyOf":[{"$ref":"#/$defs/a"}]}}},"outputSchema":{"type":"array","items":{"type":"string"}}}]}`,
+		`{"tools":[{"name":"a-b"},{"name":"a_b"},{"name":"A B"}]}`, `{"tools":[{"name":"` + strings.Repeat("x", 130) + `"}]}`, `{"tools":3}`, `{"tools":[{"name":"lambda","inputSchema":{"default":1e999}}]}`,
+	} {
+		f.Add([]byte(seed), "*")
+	}
+	f.Fuzz(func(t *testing.T, raw []byte, pattern string) {
+		tools, next, err := readPage(raw)
+		if err != nil || len(next) > maxCursor {
+			if err == nil || tools != nil && next != "" {
+				t.Errorf("%q, %v", next, err)
+			}
+			return
+		}
+		offer, err := newOffer(tools, "s", func(name string) bool { return policies.FitsName(pattern, name) })
+		if err != nil {
+			return
+		}
+		for _, tool := range offer.Tools {
+			if strings.ContainsFunc(tool.Name+tool.Signature+tool.Doc, func(r rune) bool { return !unicode.IsPrint(r) }) || len(tool.Doc) > 5000 {
+				t.Errorf("%q %q %q", tool.Name, tool.Signature, tool.Doc)
+			}
+		}
+		family := offer.family("s", absent{})
+		if _, err := capabilities.NewRegistry(family); err != nil {
+			t.Fatal(err)
+		}
+		again, err := Recorded("s", family.Description)
+		if err != nil || string(again.Description) != string(family.Description) || len(again.Capabilities) != len(family.Capabilities) {
+			t.Fatalf("%v\n%s\n%s", err, family.Description, again.Description)
+		}
+		for i := range family.Capabilities {
+			if family.Capabilities[i].Spec() != again.Capabilities[i].Spec() {
+				t.Errorf("%+v\n%+v", family.Capabilities[i].Spec(), again.Capabilities[i].Spec())
+			}
+		}
+	})
+}
+
+// FuzzResult finds no answer of which neither a value comes that Python can have, nor an exception of the server's own.
+func FuzzResult(f *testing.F) {
+	for _, seed := range []string{
+		`{"content":[{"type":"text","text":"a"},{"type":"image","data":"AAAA","mimeType":"image/png"}]}`, `{"structuredContent":{"n":1},"content":[]}`, `{"isError":true,"content":[{"type":"text","text":"no"}]}`,
+		`{"content":[{"type":"resource","resource":{"uri":"a","blob":"AA=="}},{"type":"resource_link","uri":"b"},{"type":"x","$bytes":"AA=="}]}`, `{}`, `[]`, `{"content":{}}`, `{"structuredContent":1e999}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	tools, _, err := readPage([]byte(`{"tools":[{"name":"a"},{"name":"b","outputSchema":{"type":"object","properties":{"n":{"type":"integer"}}}}]}`))
+	if err != nil {
+		f.Fatal(err)
+	}
+	offer, err := newOffer(tools, "s", func(string) bool { return true })
+	if err != nil {
+		f.Fatal(err)
+	}
+	c := newClient(&policies.Server{Name: "s", MaxResponse: 1 << 20}, Config{Logger: hclog.NewNullLogger()})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		for _, tool := range offer.Tools {
+			v, err := c.result(tool, raw)
+			var raised *capabilities.PythonError
+			switch {
+			case err == nil:
+				if _, err := values.AppendOK(nil, v, 1<<24); err != nil {
+					t.Errorf("%s: %v", values.Format(v), err)
+				}
+			case !errors.As(err, &raised) || raised.Type != "s.Error":
+				t.Errorf("%v", err)
+			}
+		}
+	})
+}
