@@ -237,10 +237,9 @@ func (c *client) send(ctx context.Context, t *Tool, input []byte) (raw []byte, e
 			return nil, err
 		}
 		raw, err = conn.call(ctx, t.Original, input)
-		again := errors.Is(err, mcp.ErrSessionMissing) || errors.Is(err, mcp.ErrConnectionClosed)
-		err = conn.explain(ctx, err)
 		conn.settle(ctx, err)
-		if !again || conn.alive() {
+		again := errors.Is(err, mcp.ErrSessionMissing) || errors.Is(err, mcp.ErrConnectionClosed)
+		if err = conn.explain(ctx, err); !again {
 			break
 		}
 	}

@@ -345,7 +345,7 @@ func (c *command) end() {
 
 // words says how the server has ended, if it has, with its last words.
 func (c *command) words(err error) error {
-	if !broken(err) {
+	if err != nil && !c.over(err) {
 		return err
 	}
 	select {
@@ -365,10 +365,11 @@ func (c *command) words(err error) error {
 	return errors.New(text)
 }
 
-// broken reports whether an error is about streams that have ended.
-func broken(err error) bool {
-	return err == nil || slices.ContainsFunc([]error{io.EOF, io.ErrClosedPipe, os.ErrClosed, syscall.EPIPE, mcp.ErrConnectionClosed}, func(end error) bool { return errors.Is(err, end) })
+// over reports whether an error is about streams that have ended.
+func (c *command) over(err error) bool {
+	ends := []error{io.EOF, io.ErrClosedPipe, os.ErrClosed, syscall.EPIPE, mcp.ErrConnectionClosed}
+	return c.guard.failure() != nil || slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }
 
 // wordsPatience is how long a server that has closed its output is waited for, to say how it has ended.
-const wordsPatience = 200 * time.Millisecond
+const wordsPatience = time.Second

@@ -19,9 +19,9 @@ import (
 	"github.com/postern-sandbox/postern/values"
 )
 
-// table is the table of a server that is this program.
+// table is the table of a server that is this program. Under the race detector it would take a second to end.
 func table(name, kind, rest string) string {
-	return fmt.Sprintf("[mcp.%s]\ncommand = [%q]\nenv = { %s = %s }\n%s\n", name, os.Args[0], serverVariable, literal(kind), rest)
+	return fmt.Sprintf("[mcp.%s]\ncommand = [%q]\nenv = { %s = %s, GORACE = \"atexit_sleep_ms=0\" }\n%s\n", name, os.Args[0], serverVariable, literal(kind), rest)
 }
 
 // literal is a text in TOML.
@@ -165,7 +165,7 @@ func TestEnvironment(t *testing.T) {
 	}
 	got := v.(*values.Dict)
 	variables, _ := got.Get("variables")
-	want := "['HOME=/home/test', 'PATH=" + os.Getenv("PATH") + "', '" + serverVariable + "=notes', 'POSTERN_TEST_TOKEN=s3cret', 'PWD=" + filepath.Dir(p.File) + "']"
+	want := "['GORACE=atexit_sleep_ms=0', 'HOME=/home/test', 'PATH=" + os.Getenv("PATH") + "', '" + serverVariable + "=notes', 'POSTERN_TEST_TOKEN=s3cret', 'PWD=" + filepath.Dir(p.File) + "']"
 	if text := values.Format(variables); text != want && text != strings.Replace(want, ", 'PWD="+filepath.Dir(p.File)+"'", "", 1) {
 		t.Errorf("got %s\nwant %s", text, want)
 	}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -29,6 +30,7 @@ type connection struct {
 	guard     *guard
 	transport transport
 	ended     chan struct{} // closed when nothing more comes of it
+	over      atomic.Bool   // it is known to have ended, although the SDK may not have noticed yet
 
 	closing sync.Once
 	mu      sync.Mutex
@@ -44,6 +46,9 @@ type transport interface {
 
 	// end ends the connection, and what was started for it. It may be called again.
 	end()
+
+	// over reports whether an error means that nothing more comes.
+	over(err error) bool
 
 	// words says what is known of why the connection has ended, for people; it may be empty.
 	words(err error) error
@@ -102,7 +107,7 @@ func open(ctx context.Context, server *policies.Server, config Config) (*connect
 
 // alive reports whether calls can be sent. A nil connection is not alive.
 func (c *connection) alive() bool {
-	if c == nil {
+	if c == nil || c.over.Load() {
 		return false
 	}
 	select {
@@ -187,9 +192,13 @@ func (c *connection) explain(ctx context.Context, err error) error {
 	return err
 }
 
-// settle waits until it is known whether the connection has ended, after an error that may be its end.
+// settle finds out whether the connection has ended, after an error that may be its end.
 func (c *connection) settle(ctx context.Context, err error) {
 	if err == nil || ctx.Err() != nil || wireError(err) != nil {
+		return
+	}
+	if errors.Is(err, mcp.ErrConnectionClosed) || c.transport.over(err) {
+		c.over.Store(true)
 		return
 	}
 	select {

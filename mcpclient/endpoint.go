@@ -127,6 +127,9 @@ func (e *endpoint) note(err error) {
 // end closes what is left of connections.
 func (e *endpoint) end() { e.carrier.CloseIdleConnections() }
 
+// over reports whether an error is the end of the session.
+func (e *endpoint) over(err error) bool { return errors.Is(err, mcp.ErrSessionMissing) }
+
 // words says what went wrong with the last request.
 func (e *endpoint) words(err error) error {
 	e.mu.Lock()
