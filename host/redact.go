@@ -39,9 +39,9 @@ func redactions(policy *policies.Policy, registry *capabilities.Registry, functi
 		if len(parts) < 3 {
 			return fmt.Errorf("host: redact: %q is not family.function.parameter", text)
 		}
-		if tool := policy.Tool(parts[0]); tool != nil && parts[1] != "*" {
+		if grant := policy.Grant(parts[0]); grant != nil && grant.Open() && parts[1] != "*" {
 			if _, has := registry.Lookup(parts[0] + "." + parts[1]); !has {
-				mistakes = append(mistakes, fmt.Errorf("%w: %q: the tool %s has no function %s", ErrRedact, text, parts[0], parts[1]))
+				mistakes = append(mistakes, fmt.Errorf("%w: %q: [%s] has no function %s", ErrRedact, text, grant.Rule(), parts[1]))
 			}
 		}
 		for _, g := range functions {

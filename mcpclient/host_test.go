@@ -146,3 +146,24 @@ func TestHostNeedsTheServers(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What the policy wants left out of the log is not in it: arguments, and what a server says in an exception.
+func TestRedaction(t *testing.T) {
+	log := new(records)
+	s := session(t, log, "audit.redact = [\"notes.add_note.text\", \"notes.fails.return\"]\n", table("notes", "notes", `functions = ["add_note", "fails"]`))
+	if r := run(t, s, "import notes\nnotes.add_note('a', 's3cret')\ntry:\n    notes.fails()\nexcept notes.Error:\n    pass"); r.Error != nil {
+		t.Fatal(r.Error)
+	}
+	decided := 0
+	for _, record := range log.kept {
+		if record.Kind == audit.Decision || record.Kind == audit.Outcome {
+			decided++
+			if text := string(record.Arguments) + record.Detail + string(record.Answer); strings.Contains(text, "s3cret") || strings.Contains(text, "does not work") {
+				t.Errorf("recorded: %s", text)
+			}
+		}
+	}
+	if decided != 4 {
+		t.Errorf("%d records", decided)
+	}
+}

@@ -137,14 +137,16 @@ func (c *checker) redactMistake(item *value) *complaint {
 	if family == "*" {
 		return nil
 	}
-	if _, tool := c.doc.root.table("tool").get(family); tool {
-		return nil // what functions it has the plugin says
+	for _, table := range []string{"tool", "mcp"} {
+		if _, named := c.doc.root.table(table).get(family); named {
+			return nil // what functions it has the plugin or the server says
+		}
 	}
 	valid, known := c.vocab.Families[family]
 	switch {
 	case !known:
 		return &complaint{item.at, "there is no family " + quote(family), suggest(family, families, choices("there are", families))}
-	case function != "*" && !slices.Contains(valid.names(), function):
+	case function != "*" && !valid.Open && !slices.Contains(valid.names(), function):
 		return &complaint{
 			item.at, fmt.Sprintf("there is no function %s in family %q", quote(function), family),
 			suggest(function, valid.names(), choices("there are", valid.names())),
