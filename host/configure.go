@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -45,6 +46,7 @@ type configPackages struct {
 type configFamily struct {
 	Name       string                     `json:"name"`
 	Family     string                     `json:"family"`
+	Rule       string                     `json:"rule"` // the table of the policy
 	Doc        string                     `json:"doc"`
 	Functions  []configFunction           `json:"functions"`
 	Withheld   []string                   `json:"withheld"`
@@ -76,7 +78,7 @@ func (h *Host) configure() ([]byte, error) {
 	}
 	for _, grant := range h.grants() {
 		family, _ := h.registry.Family(grant.Family)
-		described, err := describeFamily(family, grant.PythonName(), byName)
+		described, err := describeFamily(family, grant, byName)
 		if err != nil {
 			return nil, err
 		}
@@ -99,11 +101,12 @@ func (h *Host) configure() ([]byte, error) {
 	return encodeJSON(c)
 }
 
-// describeFamily describes a family under its name in Python.
-func describeFamily(family capabilities.Family, name string, byName map[string]*granted) (configFamily, error) {
+// describeFamily describes a family under the name in Python that its grant gives it.
+func describeFamily(family capabilities.Family, grant *policies.Grant, byName map[string]*granted) (configFamily, error) {
 	d := configFamily{
-		Name:       name,
+		Name:       grant.PythonName(),
 		Family:     family.Name,
+		Rule:       grant.Rule(),
 		Doc:        family.Doc,
 		Functions:  []configFunction{},
 		Withheld:   []string{},

@@ -189,7 +189,7 @@ class Family(types.ModuleType):
 
     def __getattr__(self, name):
         if name in self.__dict__.get("_withheld_names", ()):
-            return _withheld_function(self._family, name)
+            return _withheld_function(self._family, self._rule, name)
         raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
 
     def __dir__(self):
@@ -199,16 +199,16 @@ class Family(types.ModuleType):
         return f"<module {self.__name__!r} (host functions granted by policy {_policy_name!r})>"
 
 
-def _withheld_function(family, name):
+def _withheld_function(family, rule, name):
     def refuse(*args, **kwargs):
         capability = f"{family}.{name}"
         _note_withheld("call", capability)
         raise postern.Denied(
             f"{capability} is not granted by policy {_policy_name!r}; "
-            f"to allow it, add {name!r} to functions of [grant.{family}]{_in_policy()}",
+            f"to allow it, add {name!r} to functions of [{rule}]{_in_policy()}",
             capability=capability,
             reason="not granted",
-            rule=f"grant.{family}",
+            rule=rule,
             position=_policy_path,
         )
 
@@ -221,6 +221,7 @@ def _make_family(description):
     name = description["name"]
     module = Family(name, description.get("doc", ""))
     module._family = description.get("family", name)  # what the policy calls it
+    module._rule = description.get("rule", f"grant.{module._family}")  # the table of the policy
     module._withheld_names = frozenset(description.get("withheld", ()))
     names = []
     for constant, value in description.get("constants", {}).items():
