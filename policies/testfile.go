@@ -63,7 +63,8 @@ var defaultNow = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
 const maxRepeat = 10_000
 
 // ParseTests reads a file of tests by the rules by which Parse reads a policy: all mistakes are reported at
-// once, as [Errors], at their places. Calls must be of functions that the vocabulary has.
+// once, as [Errors], at their places. Calls must be of functions that the vocabulary has, or of a family in it that
+// is open.
 func ParseTests(filename string, src []byte, vocab Vocabulary) (*Suite, error) {
 	c, err := newChecker(filename, src, vocab)
 	if err != nil {
@@ -228,7 +229,7 @@ func readStepCall(c *checker, f field, into *Step) {
 	case !ok:
 		families := c.vocab.familyNames()
 		c.complain(f, &complaint{f.value.at, "there is no family " + quote(family), c.suggest(family, families, choices("there are", families))})
-	case !exists:
+	case !exists && !known.Open:
 		c.complain(f, &complaint{
 			f.value.within(len(family) + 1), fmt.Sprintf("there is no function %s in family %q", quote(name), family),
 			c.suggest(name, known.names(), choices("there are", known.names())),

@@ -38,6 +38,9 @@ type Family struct {
 	// Functions are what can be granted, sorted by name.
 	Functions []Function
 
+	// Open says that which functions there are is not known here, as of a tool: a test may call any.
+	Open bool
+
 	// Scopes are the family's own keys in a grant, in the order in which the
 	// reference explains them.
 	Scopes []ScopeKey

@@ -3,11 +3,13 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -111,6 +113,39 @@ func testFiles(file string) (policy, tests string) {
 	return file, strings.TrimSuffix(file, filepath.Ext(file)) + "_test.toml"
 }
 
+// withOpenGrants is the vocabulary of a policy, and its tools as families.
+func withOpenGrants(policy *policies.Policy) policies.Vocabulary {
+	vocab := policy.Vocabulary()
+	vocab.Families = maps.Clone(vocab.Families)
+	for _, grant := range policy.OpenGrants() {
+		vocab.Families[grant.Family] = policies.Family{Open: true}
+	}
+	return vocab
+}
+
+// checkSteps checks that what the tests call of tools is there.
+func checkSteps(suite *policies.Suite, policy *policies.Policy, known *capabilities.Registry) error {
+	if len(policy.Tools) == 0 {
+		return nil
+	}
+	families, err := host.Tools(policy, known, nil)
+	if err != nil {
+		return err
+	}
+	var mistakes policies.Errors
+	for _, test := range suite.Tests {
+		for _, step := range test.Steps {
+			if message, hint := missingFunction(policy, families, step.Call); message != "" {
+				mistakes = append(mistakes, &policies.Error{Position: step.Position, Message: message, Hint: hint})
+			}
+		}
+	}
+	if mistakes != nil {
+		return mistakes
+	}
+	return nil
+}
+
 func testPolicy(file string, known *capabilities.Registry, wanted func(string) bool) (testedPolicy, *policies.Report, error) {
 	r := testedPolicy{Mistakes: []finding{}, Results: []testResult{}, Coverage: testCoverage{Untested: []untested{}}}
 	r.Policy, r.Tests = testFiles(file)
@@ -122,8 +157,11 @@ func testPolicy(file string, known *capabilities.Registry, wanted func(string) b
 	if err != nil {
 		return r, nil, usageError("the tests of a policy are in a file beside it; docs/policy-tools.md says how they are written", "%w", err)
 	}
-	suite, err := policies.ParseTests(r.Tests, src, policy.Vocabulary())
+	suite, err := policies.ParseTests(r.Tests, src, withOpenGrants(policy))
 	if err != nil {
+		return r, nil, err
+	}
+	if err := checkSteps(suite, policy, known); err != nil {
 		return r, nil, err
 	}
 	report := suite.Run(policy, wanted)
