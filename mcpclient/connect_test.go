@@ -134,7 +134,7 @@ func TestTools(t *testing.T) {
 	w.says(t, `'a\n{"b": 1}'`, "notes.two_texts")
 	w.says(t, `None`, "notes.none")
 	w.says(t, "notes.Error: it does not work\nat all", "notes.fails")
-	w.says(t, "{'elicited': True, 'ping': True, 'roots': True}", "notes.ask")
+	w.says(t, "{'elicited': True, 'ping': True}", "notes.ask")
 	w.says(t, `TypeError: add_note() missing 2 required positional arguments: 'title' and 'text'`, "notes.add_note")
 	w.says(t, `TypeError: title must be str, not int`, "notes.add_note", "title", int64(1), "text", "x")
 	capability, _ := w.Lookup("notes.add_note")

@@ -107,10 +107,9 @@ func notes() *mcp.Server {
 		return nil, map[string]any{"variables": os.Environ(), "folder": folder, "arguments": os.Args[1:], "pid": os.Getpid()}, nil
 	})
 	mcp.AddTool(server, &mcp.Tool{Name: "ask"}, func(ctx context.Context, request *mcp.CallToolRequest, _ nothing) (*mcp.CallToolResult, any, error) {
-		_, roots := request.Session.ListRoots(ctx, nil)
 		_, elicited := request.Session.Elicit(ctx, &mcp.ElicitParams{Message: "your password?"})
 		ping := request.Session.Ping(ctx, nil)
-		return nil, map[string]any{"roots": roots != nil, "elicited": elicited != nil, "ping": ping == nil}, nil
+		return nil, map[string]any{"elicited": elicited != nil, "ping": ping == nil}, nil
 	})
 	return server
 }

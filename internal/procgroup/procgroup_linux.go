@@ -25,7 +25,7 @@ func (g *Group) prepare(tied bool) (release func()) {
 func (g *Group) start() error {
 	// What this process has inherited or opened without close-on-exec would otherwise be the program's too.
 	if err := unix.CloseRange(3, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC); err != nil {
-		return fmt.Errorf("Linux 5.11 or later is needed: close_range: %w", err)
+		return fmt.Errorf("procgroup: Linux 5.11 or later is needed: close_range: %w", err)
 	}
 	return g.cmd.Start()
 }
