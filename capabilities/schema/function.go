@@ -68,12 +68,16 @@ func (f *Function) isField(original string) bool {
 func (f *Function) describe(doc string) error {
 	var parts, types []string
 	keyword := false
+	length := 0 // of types: what is beyond that of the documentation is not worth the words
 	for _, one := range f.fields {
 		if one.keyword && !keyword {
 			parts, keyword = append(parts, "*"), true
 		}
 		parts = append(parts, one.parameter())
-		types = append(types, one.name+": "+about(one.shape))
+		if length <= maxDoc {
+			types = append(types, one.name+": "+about(one.shape))
+			length += len(types[len(types)-1])
+		}
 	}
 	f.rest = -1
 	switch {
