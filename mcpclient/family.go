@@ -55,7 +55,7 @@ func Recorded(server string, description []byte) (capabilities.Family, error) {
 	if err := json.Unmarshal(description, &kept); err != nil {
 		return wrong(err)
 	}
-	offer, err := newOffer(kept.Tools, server, func(string) bool { return true })
+	offer, err := newOffer(context.Background(), kept.Tools, server, func(string) bool { return true })
 	if err != nil {
 		return wrong(err)
 	}

@@ -30,7 +30,7 @@ func FuzzList(f *testing.F) {
 			}
 			return
 		}
-		offer, err := newOffer(tools, "s", func(name string) bool { return policies.FitsName(pattern, name) })
+		offer, err := newOffer(t.Context(), tools, "s", func(name string) bool { return policies.FitsName(pattern, name) })
 		if err != nil {
 			return
 		}
@@ -67,7 +67,7 @@ func FuzzResult(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	offer, err := newOffer(tools, "s", func(string) bool { return true })
+	offer, err := newOffer(f.Context(), tools, "s", func(string) bool { return true })
 	if err != nil {
 		f.Fatal(err)
 	}
