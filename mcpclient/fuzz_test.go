@@ -87,3 +87,21 @@ func FuzzResult(f *testing.F) {
 		}
 	})
 }
+
+// What a record keeps of a server can be read again, however long its tools' descriptions become in the one form of JSON.
+func TestDescriptionsThatGrow(t *testing.T) {
+	for _, character := range []string{"\u2028", "\xff", "\\u001f"} {
+		text := strings.Repeat(character, (maxList-100)/len(character))
+		tools, _, err := readPage([]byte(`{"tools":[{"name":"a","description":"` + text + `"}]}`))
+		if err != nil {
+			continue
+		}
+		offer, err := newOffer(t.Context(), tools, "s", func(string) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Recorded("s", offer.Description()); err != nil {
+			t.Errorf("%q: %v", character, err)
+		}
+	}
+}

@@ -93,6 +93,9 @@ func list(ctx context.Context, server *policies.Server, page func(cursor string)
 
 // readPage reads one answer to tools/list.
 func readPage(raw []byte) (tools []described, next string, err error) {
+	if !utf8.Valid(raw) {
+		return nil, "", errors.New("it is not UTF-8")
+	}
 	page, err := members(raw)
 	if err != nil {
 		return nil, "", err
