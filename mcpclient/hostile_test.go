@@ -293,3 +293,17 @@ func TestStderr(t *testing.T) {
 		t.Errorf("%q", w.log)
 	}
 }
+
+// What env_from hands on is not told to the agent, or kept in the log, by a server that writes it to stderr.
+func TestStderrHasNoSecrets(t *testing.T) {
+	t.Setenv("TEST_TOKEN", "s3cret-0123456789")
+	w := connect(t, table("s", "leaking TEST_TOKEN", "functions = [\"*\"]\nenv_from = [\"TEST_TOKEN\"]"))
+	w.says(t, "s.Error: s.tool: the server has ended with exit status 1; its last words: cannot log in with…", "s.tool")
+	_, err := w.call(t.Context(), "s.tool")
+	eventually(t, func() bool { return strings.Contains(w.log.String(), "cannot log in with") })
+	for _, text := range []string{fmt.Sprint(err), w.log.String()} {
+		if strings.Contains(text, "s3cret") {
+			t.Error(text)
+		}
+	}
+}

@@ -230,6 +230,9 @@ func hostile(kind, argument string) {
 				select {}
 			case "changing", "growing", "mortal", "fleeting":
 				os.Exit(0)
+			case "leaking":
+				fmt.Fprintf(os.Stderr, "cannot log in with %s\n", os.Getenv(argument))
+				os.Exit(1)
 			case "slow-death":
 				fmt.Printf(`{"jsonrpc":"2.0","id":%s,"resu`, m.ID)
 				os.Exit(0)
