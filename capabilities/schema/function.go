@@ -60,8 +60,10 @@ func valueParameter(p *payload) string {
 	return "value"
 }
 
+// isField reports whether a member is a parameter, to a tool that reads JSON as many do: for them case makes no difference, and the last of two members counts. A policy has looked at the
+// parameter alone.
 func (f *Function) isField(original string) bool {
-	return slices.ContainsFunc(f.fields, func(one field) bool { return one.original == original })
+	return slices.ContainsFunc(f.fields, func(one field) bool { return strings.EqualFold(one.original, original) })
 }
 
 // describe sets the signature and the documentation of a function whose input and output are known.

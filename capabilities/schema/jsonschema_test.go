@@ -210,3 +210,17 @@ func TestMismatchesAreSaidOnce(t *testing.T) {
 		t.Error(v)
 	}
 }
+
+// What **others takes is no parameter in another case: tools that do not tell the two apart would get a value that no condition has seen.
+func TestOthersAreNoParameters(t *testing.T) {
+	f := fromJSON(t, "f", `{"type":"object","properties":{"path":{"type":"string"}},"required":["path"],"additionalProperties":true}`)
+	for name, want := range map[string]string{
+		"paths": `{"path":"a","paths":"b"}`,
+		"Path":  "TypeError: 'Path' is given by another name",
+		"PATH":  "TypeError: 'PATH' is given by another name",
+	} {
+		if got := call(t, f, nil, named("path", "a"), named(name, "b")); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
