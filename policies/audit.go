@@ -137,8 +137,10 @@ func (c *checker) redactMistake(item *value) *complaint {
 	if family == "*" {
 		return nil
 	}
-	if _, tool := c.doc.root.table("tool").get(family); tool {
-		return nil // what functions it has the plugin says
+	for _, open := range []string{"tool", "mcp"} {
+		if _, named := c.doc.root.table(open).get(family); named {
+			return nil // what functions it has the plugin says, or the server
+		}
 	}
 	valid, known := c.vocab.Families[family]
 	switch {
