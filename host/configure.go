@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -77,7 +78,7 @@ func (h *Host) configure() ([]byte, error) {
 	}
 	for _, grant := range h.grants() {
 		family, _ := h.registry.Family(grant.Family)
-		described, err := describeFamily(family, grant.PythonName(), grant.Rule(), byName)
+		described, err := describeFamily(family, grant, byName)
 		if err != nil {
 			return nil, err
 		}
@@ -100,12 +101,12 @@ func (h *Host) configure() ([]byte, error) {
 	return encodeJSON(c)
 }
 
-// describeFamily describes a family under its name in Python.
-func describeFamily(family capabilities.Family, name, rule string, byName map[string]*granted) (configFamily, error) {
+// describeFamily describes a family under the name in Python that its grant gives it.
+func describeFamily(family capabilities.Family, grant *policies.Grant, byName map[string]*granted) (configFamily, error) {
 	d := configFamily{
-		Name:       name,
+		Name:       grant.PythonName(),
 		Family:     family.Name,
-		Rule:       rule,
+		Rule:       grant.Rule(),
 		Doc:        family.Doc,
 		Functions:  []configFunction{},
 		Withheld:   []string{},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -71,7 +72,7 @@ func (h *Host) openModule(ctx context.Context, t *tool, wasm []byte, files plugi
 
 // linkModule makes of the plugin the module that runs.
 func (r *pluginRunner) linkModule(wasm []byte) (*module, error) {
-	linked, err := r.tool.link(wasm)
+	linked, err := r.tool.link(wasm, r.tool.host.registry)
 	if err != nil {
 		return nil, err
 	}
@@ -133,12 +134,53 @@ func (r *pluginRunner) keep(m *module, memory []byte, state []uint64) (*image, e
 }
 
 // link makes the plugin fit to run under its grants.
-func (t *tool) link(wasm []byte) ([]byte, error) {
+func (t *tool) link(wasm []byte, known *capabilities.Registry) ([]byte, error) {
 	linked, err := link.Plugin(wasm, Symbols(t.Policy()))
+	if wrong := (*link.ImportError)(nil); errors.As(err, &wrong) && len(wrong.Missing) == 0 {
+		return nil, t.importsTooMuch(wrong.Extra, known)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrPlugin, t.Plugin, err)
 	}
 	return linked, nil
+}
+
+// importsTooMuch says of imports that the plugin must not have what they are to the policy.
+func (t *tool) importsTooMuch(extra []link.ExtraImport, known *capabilities.Registry) error {
+	const shown = 8
+	var wants, adds []string
+	for _, x := range extra[:min(len(extra), shown)] {
+		family, function, ok := capabilityOf(x.Import, known)
+		if !ok || slices.Contains(Symbols(t.Policy()), x.Name) { // of a wrong type
+			wants = append(wants, fmt.Sprintf("%v (%s)", x.Import, x.Reason))
+			continue
+		}
+		wants = append(wants, fmt.Sprintf("%s.%s, which it is not granted", family, function))
+		add := fmt.Sprintf("add [tool.%s.grant.%s] with functions = [%q]", t.Name, family, function)
+		if t.Policy().Grant(family) != nil {
+			add = fmt.Sprintf("add %q to functions of [tool.%s.grant.%s]", function, t.Name, family)
+		}
+		adds = append(adds, add)
+	}
+	if len(extra) > shown {
+		wants = append(wants, fmt.Sprintf("%d more", len(extra)-shown))
+	}
+	return &unusableError{message: t.Plugin + " imports " + strings.Join(wants, "; "), hint: strings.Join(adds, "; ")}
+}
+
+// capabilityOf finds the capability that an import is.
+func capabilityOf(i link.Import, known *capabilities.Registry) (family, function string, ok bool) {
+	if i.Module != link.UserModule {
+		return "", "", false
+	}
+	for family, functions := range known.Functions() {
+		for _, function := range functions {
+			if symbol(family, function) == i.Name {
+				return family, function, true
+			}
+		}
+	}
+	return "", "", false
 }
 
 // describeModule reads what the plugin has to offer, and checks that it exports it.

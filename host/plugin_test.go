@@ -309,10 +309,11 @@ func TestPluginCalls(t *testing.T) {
 
 func TestPluginsThatCannotBeUsed(t *testing.T) {
 	for _, test := range []struct{ name, module, more, function, want string }{
-		{"wants what is not granted", "calls", "", "ask", "extism:host/user::math_sqrt (i64) -> i64: not granted"},
+		{"wants what is not granted", "calls", "", "ask", `x.wasm imports math.sqrt, which it is not granted (add [tool.x.grant.math] with functions = ["sqrt"])`},
+		{"wants more than is granted", "calls", "grant.math.functions = [\"floor\"]\n", "ask", `(add "sqrt" to functions of [tool.x.grant.math])`},
 		{"does not have what it describes", "hostile", "", "missing", `describes a function "missing" and does not export it`},
 		{"describes what is no function", "hostile", "", "memory", `describes a function "memory" and does not export it`},
-		{"lacks a function that the policy names", "hostile", "functions = [\"quiet\", \"quite\"]\n", "quiet", `p.toml:7:23: it has no function "quite", only quiet`},
+		{"lacks a function that the policy names", "hostile", "functions = [\"quiet\", \"quite\"]\n", "quiet", `p.toml:7:23: tool "x": the plugin cannot be used: it has no function "quite", only quiet`},
 		{"has no room", "hostile", "limits.memory = \"1MiB\"\n", "quiet", ""},
 	} {
 		h, err := host.New(t.Context(), toolConfig(t, test.module, test.more, test.function))
@@ -321,6 +322,10 @@ func TestPluginsThatCannotBeUsed(t *testing.T) {
 		}
 		if (err == nil) != (test.want == "") || err != nil && (!strings.Contains(err.Error(), test.want) || !strings.Contains(err.Error(), `tool "x"`)) {
 			t.Errorf("%s: %v, want %s", test.name, err, test.want)
+		}
+		var mistakes policies.Errors
+		if err != nil && (!errors.Is(err, host.ErrPlugin) || !errors.As(err, &mistakes) || len(mistakes) != 1) {
+			t.Errorf("%s: %#v is not ErrPlugin with one mistake of the policy", test.name, err)
 		}
 	}
 	c := toolConfig(t, "hostile", "", "quiet")

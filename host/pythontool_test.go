@@ -121,7 +121,7 @@ func TestRedactionOfToolsArguments(t *testing.T) {
 	if d := log.last(audit.Decision); string(d.Arguments) != `{"args":["[redacted]"],"kwargs":{}}` {
 		t.Errorf("%s", d.Arguments)
 	}
-	for path, want := range map[string]string{"my_tool.tel.secret": "[tool.my_tool] has no function tel", "my_tool.tell.secrets": "it is my_tool.tell(secret)"} {
+	for path, want := range map[string]string{"my_tool.tel.secret": "the tool my_tool has no function tel", "my_tool.tell.secrets": "it is my_tool.tell(secret)"} {
 		c := withPythonTool(t, source, fmt.Sprintf("[audit]\nredact = [%q]\n", path))
 		if _, err := host.New(t.Context(), c); !errors.Is(err, host.ErrRedact) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", path, err)

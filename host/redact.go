@@ -39,9 +39,9 @@ func redactions(policy *policies.Policy, registry *capabilities.Registry, functi
 		if len(parts) < 3 {
 			return fmt.Errorf("host: redact: %q is not family.function.parameter", text)
 		}
-		if grant := policy.Grant(parts[0]); grant != nil && grant.Open() && parts[1] != "*" {
+		if what := openFamily(policy, parts[0]); what != "" && parts[1] != "*" {
 			if _, has := registry.Lookup(parts[0] + "." + parts[1]); !has {
-				mistakes = append(mistakes, fmt.Errorf("%w: %q: [%s] has no function %s", ErrRedact, text, grant.Rule(), parts[1]))
+				mistakes = append(mistakes, fmt.Errorf("%w: %q: the %s %s has no function %s", ErrRedact, text, what, parts[0], parts[1]))
 			}
 		}
 		for _, g := range functions {
@@ -80,6 +80,17 @@ func redactions(policy *policies.Policy, registry *capabilities.Registry, functi
 		g.redaction.words = policy.Audit.Redact
 	}
 	return errors.Join(mistakes...)
+}
+
+// openFamily is what a family is of which a policy does not know the functions, empty if it knows them or has no such family.
+func openFamily(policy *policies.Policy, name string) string {
+	switch {
+	case policy.Tool(name) != nil:
+		return "tool"
+	case policy.Server(name) != nil:
+		return "MCP server"
+	}
+	return ""
 }
 
 // matches compares a part of a path with a name. Case makes no difference: it makes none in the names of HTTP's headers.

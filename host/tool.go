@@ -55,17 +55,55 @@ const toolError = "Error"
 
 // openTools makes the tools of the policy ready, each with its own host.
 func (h *Host) openTools(ctx context.Context) error {
+	var unusable toolsError
 	var errs []error
 	for i := range h.policy.Tools {
 		t := &tool{Tool: &h.policy.Tools[i]}
-		if err := h.openTool(ctx, t); err != nil {
+		switch err := h.openTool(ctx, t); {
+		case errors.Is(err, ErrPlugin):
+			unusable.add(h.policy, t, err)
+		case err != nil:
 			errs = append(errs, fmt.Errorf("host: %v: tool %q: %w", t.Position, t.Name, err))
-			continue
+		default:
+			h.tools = append(h.tools, t)
 		}
-		h.tools = append(h.tools, t)
+	}
+	if unusable.mistakes != nil {
+		errs = append(errs, &unusable)
 	}
 	return errors.Join(errs...)
 }
+
+// A toolsError says which tools of a policy cannot be used: to whom it matters, they are mistakes of the policy.
+type toolsError struct {
+	mistakes policies.Errors
+	causes   []error
+}
+
+func (e *toolsError) Error() string   { return e.mistakes.Error() }
+func (e *toolsError) Unwrap() []error { return append(e.causes, e.mistakes) }
+
+// add adds why a tool cannot be used.
+func (e *toolsError) add(policy *policies.Policy, t *tool, err error) {
+	at, hint := t.Position, ""
+	if why := (*unusableError)(nil); errors.As(err, &why) {
+		hint = why.hint
+		if why.at.Line > 0 {
+			at = why.at
+		}
+	}
+	e.mistakes = append(e.mistakes, policy.Mistake(at, fmt.Sprintf("tool %q: %v", t.Name, err), hint))
+	e.causes = append(e.causes, err)
+}
+
+// An unusableError is an [ErrPlugin] with what to do about it, and perhaps the place in the policy that it is about.
+type unusableError struct {
+	at            policies.Position
+	message, hint string
+}
+
+func (e *unusableError) Error() string { return ErrPlugin.Error() + ": " + e.message }
+func (e *unusableError) Unwrap() error { return ErrPlugin }
 
 func (h *Host) openTool(ctx context.Context, t *tool) error {
 	files := pluginFiles{h.policy, h.config.Plugins}
@@ -92,7 +130,10 @@ func (t *tool) read(files pluginFiles) ([]byte, error) {
 	}
 	t.digest = audit.Digest(plugin)
 	if want := "sha256:" + t.SHA256; t.digest != want {
-		return nil, fmt.Errorf("%w: %s has %s, and the policy wants %s", ErrPlugin, t.Plugin, t.digest, want)
+		return nil, &unusableError{
+			message: fmt.Sprintf("%s has %s, and the policy wants %s", t.Plugin, t.digest, want),
+			hint:    "if it is the one that you mean, write its digest",
+		}
 	}
 	return plugin, nil
 }
@@ -107,7 +148,7 @@ func (t *tool) checkFunctions() (err error) {
 	}
 	for i, name := range t.Functions {
 		if !slices.ContainsFunc(t.functions, func(f toolFunction) bool { return f.name == name }) {
-			return errors.Join(fmt.Errorf("%w: %v: it has no function %q, only %s", ErrPlugin, t.Positions[i], name, t.functionNames()), t.close())
+			return errors.Join(&unusableError{at: t.Positions[i], message: fmt.Sprintf("it has no function %q, only %s", name, t.functionNames())}, t.close())
 		}
 	}
 	return nil
@@ -298,17 +339,17 @@ func (s *Session) dropPlugins() error {
 // is of type [policies.Errors].
 func Tools(policy *policies.Policy, known *capabilities.Registry, read func(path string) ([]byte, error)) ([]capabilities.Family, error) {
 	var families []capabilities.Family
-	var mistakes policies.Errors
+	var unusable toolsError
 	for i := range policy.Tools {
 		t := &tool{Tool: &policy.Tools[i]}
 		if err := t.foresee(pluginFiles{policy, read}, known); err != nil {
-			mistakes = append(mistakes, policy.Mistake(t.Position, fmt.Sprintf("tool %q: %v", t.Name, err), ""))
+			unusable.add(policy, t, err)
 			continue
 		}
 		families = append(families, t.family())
 	}
-	if mistakes != nil {
-		return nil, mistakes
+	if unusable.mistakes != nil {
+		return nil, unusable.mistakes
 	}
 	return families, nil
 }
@@ -331,7 +372,7 @@ func (t *tool) foresee(files pluginFiles, known *capabilities.Registry) error {
 	if err := t.describeModule(plugin, files); err != nil {
 		return err
 	}
-	if _, err := t.link(plugin); err != nil {
+	if _, err := t.link(plugin, known); err != nil {
 		return err
 	}
 	return t.checkFunctions()

@@ -119,10 +119,14 @@ func (c *client) connected(ctx context.Context) (*connection, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.current.alive() {
+	switch {
+	case c.current.alive():
+		return c.current, nil
+	case c.failure != nil:
 		return nil, c.failure
 	}
-	return c.current, nil
+	// It was there, and has ended before anybody could use it.
+	return nil, errors.New(c.current.reason())
 }
 
 // mayRestart counts a restart; the caller holds c.mu.

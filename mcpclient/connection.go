@@ -150,7 +150,7 @@ const closePatience = time.Second
 
 // list asks for all tools.
 func (c *connection) list(ctx context.Context, server *policies.Server) (*Offer, error) {
-	return list(server, func(cursor string) ([]byte, error) {
+	return list(ctx, server, func(cursor string) ([]byte, error) {
 		answer := new(capture)
 		_, err := c.session.ListTools(context.WithValue(ctx, captureKey{}, answer), &mcp.ListToolsParams{Cursor: cursor})
 		if result := c.guard.captured(answer); result != nil {

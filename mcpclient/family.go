@@ -36,8 +36,9 @@ func (o *Offer) family(server string, by caller) capabilities.Family {
 
 var errNotGranted = errors.New("mcpclient: a tool was called that was not granted when the server was connected")
 
-// MaxDescription is how long a description may be that is read again, in bytes.
-const MaxDescription = 2 * maxList
+// MaxDescription is how long a description may be that is read again, in bytes: none is longer, since its one form of JSON escapes no character to more than twice its length, and adds little
+// to each tool.
+const MaxDescription = 2*maxList + maxTools*64
 
 // Recorded makes the family of a server of what its granted tools have said of themselves, as [Offer.Description] gives it and an audit log keeps it. To call its functions is an error: it
 // is for hosts that replay.
@@ -55,7 +56,7 @@ func Recorded(server string, description []byte) (capabilities.Family, error) {
 	if err := json.Unmarshal(description, &kept); err != nil {
 		return wrong(err)
 	}
-	offer, err := newOffer(kept.Tools, server, func(string) bool { return true })
+	offer, err := newOffer(context.Background(), kept.Tools, server, func(string) bool { return true })
 	if err != nil {
 		return wrong(err)
 	}

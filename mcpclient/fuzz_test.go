@@ -30,7 +30,7 @@ func FuzzList(f *testing.F) {
 			}
 			return
 		}
-		offer, err := newOffer(tools, "s", func(name string) bool { return policies.FitsName(pattern, name) })
+		offer, err := newOffer(t.Context(), tools, "s", func(name string) bool { return policies.FitsName(pattern, name) })
 		if err != nil {
 			return
 		}
@@ -67,7 +67,7 @@ func FuzzResult(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	offer, err := newOffer(tools, "s", func(string) bool { return true })
+	offer, err := newOffer(f.Context(), tools, "s", func(string) bool { return true })
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -86,4 +86,22 @@ func FuzzResult(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a record keeps of a server can be read again, however long its tools' descriptions become in the one form of JSON.
+func TestDescriptionsThatGrow(t *testing.T) {
+	for _, character := range []string{"\u2028", "\xff", "\\u001f"} {
+		text := strings.Repeat(character, (maxList-100)/len(character))
+		tools, _, err := readPage([]byte(`{"tools":[{"name":"a","description":"` + text + `"}]}`))
+		if err != nil {
+			continue
+		}
+		offer, err := newOffer(t.Context(), tools, "s", func(string) bool { return true })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Recorded("s", offer.Description()); err != nil {
+			t.Errorf("%q: %v", character, err)
+		}
+	}
 }

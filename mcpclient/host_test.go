@@ -2,6 +2,7 @@ package mcpclient_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -114,6 +115,44 @@ said
 	opened := log.kept[0]
 	if len(opened.Tools) != 2 || opened.Tools[0].Name != "more" || opened.Tools[1].Name != "notes" || !strings.HasPrefix(opened.Tools[1].Schema, "sha256:") || opened.Tools[1].Plugin != "" {
 		t.Errorf("%+v", opened.Tools)
+	}
+}
+
+// What a policy wants to be left out of records is left out of those of a server's tools, their arguments and their answers, and a slip of the pen is a mistake.
+func TestRedacted(t *testing.T) {
+	notes := table("notes", "notes", "functions = [\"add_note\", \"search\"]")
+	log := new(records)
+	s := session(t, log, "audit.redact = [\"notes.add_note.text\", \"notes.search.return.notes\"]\n", notes)
+	if r := run(t, s, "import notes\nnotes.add_note('a', text='hush')\nnotes.search('a')['notes'][0]['text']"); r.Error != nil || *r.Repr != "'hush'" {
+		t.Fatalf("%v %v", r.Error, r.Repr)
+	}
+	redacted := 0
+	for _, record := range log.kept {
+		if strings.Contains(string(record.Arguments)+string(record.Result), "hush") {
+			t.Errorf("%s: %s %s", record.Kind, record.Arguments, record.Result)
+		}
+		redacted += len(record.Redacted)
+	}
+	if redacted != 2 {
+		t.Errorf("%d redacted", redacted)
+	}
+	for path, want := range map[string]string{
+		"notes.add_notes.text": "the MCP server notes has no function add_notes",
+		"notes.add_note.texts": "it is notes.add_note(title: str, text: str",
+	} {
+		p := policy(t, "audit.redact = [\""+path+"\"]\n", notes)
+		servers, err := mcpclient.Connect(t.Context(), p, mcpclient.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer servers.Close()
+		registry, err := capabilities.NewRegistry(servers.Families()...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := host.New(t.Context(), host.Config{Policy: p, Capabilities: registry, Audit: audit.Discard}); !errors.Is(err, host.ErrRedact) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
 

@@ -104,6 +104,33 @@ func TestSchemaBombs(t *testing.T) {
 	}
 }
 
+// Schemas that take long to be read take no longer than the server has to start.
+func TestStartTimeoutIsForSchemas(t *testing.T) {
+	eight := func(item func(i int) string) string {
+		var items []string
+		for i := range 8 {
+			items = append(items, item(i))
+		}
+		return strings.Join(items, ",")
+	}
+	defs := `"a3":{"enum":[` + eight(func(i int) string { return fmt.Sprintf(`"%d%s"`, i, strings.Repeat("éx", 100)) }) + `]}`
+	for i := range 3 {
+		defs += fmt.Sprintf(`,"a%d":{"anyOf":[%s]}`, i, eight(func(int) string { return fmt.Sprintf(`{"$ref":"#/$defs/a%d"}`, i+1) }))
+	}
+	var tools []string
+	for i := range 500 {
+		tools = append(tools, fmt.Sprintf(`{"name":"tool%d","inputSchema":{"type":"object","properties":{"x":{"$ref":"#/$defs/a0"}},"$defs":{%s}}}`, i, defs))
+	}
+	file := filepath.Join(t.TempDir(), "list")
+	if err := os.WriteFile(file, []byte(strings.Join(tools, ",")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := tryConnect(t, table("s", "file "+file, "functions = [\"*\"]\nstart_timeout = \"1s\""))
+	if err == nil || !strings.Contains(err.Error(), "it has not said what tools it has within start_timeout") {
+		t.Errorf("%v", err)
+	}
+}
+
 // Whatever a server answers to a call, the call comes back with a value or with the server's own exception, and the next one can be made.
 func TestAnswers(t *testing.T) {
 	text := func(text string) string { return `"result":{"content":[{"type":"text","text":"` + text + `"}]}` }
@@ -228,6 +255,10 @@ func TestRestarts(t *testing.T) {
 	if _, ok := w.Lookup("s.tool2"); ok {
 		t.Error("a tool that has come later is granted")
 	}
+	w = connect(t, table("s", "fleeting "+filepath.Join(t.TempDir(), "state"), `functions = ["*"]`))
+	for range 3 {
+		w.says(t, "s.Error: s.tool: the server has ended with exit status 0", "s.tool")
+	}
 	w = connect(t, table("s", "notes", `functions = ["exit", "none"]`))
 	w.says(t, "s.Error: s.exit: the server has ended with exit status 7; its last words: goodbye [31m", "s.exit")
 	w.says(t, "None", "s.none")
@@ -260,5 +291,19 @@ func TestStderr(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(w.log.String(), "goodbye") })
 	if strings.Contains(w.log.String(), "\x1b") {
 		t.Errorf("%q", w.log)
+	}
+}
+
+// What env_from hands on is not told to the agent, or kept in the log, by a server that writes it to stderr.
+func TestStderrHasNoSecrets(t *testing.T) {
+	t.Setenv("TEST_TOKEN", "s3cret-0123456789")
+	w := connect(t, table("s", "leaking TEST_TOKEN", "functions = [\"*\"]\nenv_from = [\"TEST_TOKEN\"]"))
+	w.says(t, "s.Error: s.tool: the server has ended with exit status 1; its last words: cannot log in with…", "s.tool")
+	_, err := w.call(t.Context(), "s.tool")
+	eventually(t, func() bool { return strings.Contains(w.log.String(), "cannot log in with") })
+	for _, text := range []string{fmt.Sprint(err), w.log.String()} {
+		if strings.Contains(text, "s3cret") {
+			t.Error(text)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package mcpclient
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -61,7 +62,7 @@ type described struct {
 }
 
 // list asks a server for its tools, page after page.
-func list(server *policies.Server, page func(cursor string) ([]byte, error)) (*Offer, error) {
+func list(ctx context.Context, server *policies.Server, page func(cursor string) ([]byte, error)) (*Offer, error) {
 	var tools []described
 	cursor, total, seen := "", 0, map[string]bool{}
 	for range maxPages {
@@ -80,7 +81,7 @@ func list(server *policies.Server, page func(cursor string) ([]byte, error)) (*O
 			return nil, fmt.Errorf("the server has more than %d tools", maxTools)
 		}
 		if next == "" {
-			return newOffer(tools, server.Name, server.Names)
+			return newOffer(ctx, tools, server.Name, server.Names)
 		}
 		if seen[next] {
 			return nil, errors.New("the server's list of tools has no end: a page leads back to one before it")
@@ -92,6 +93,9 @@ func list(server *policies.Server, page func(cursor string) ([]byte, error)) (*O
 
 // readPage reads one answer to tools/list.
 func readPage(raw []byte) (tools []described, next string, err error) {
+	if !utf8.Valid(raw) {
+		return nil, "", errors.New("it is not UTF-8")
+	}
 	page, err := members(raw)
 	if err != nil {
 		return nil, "", err
@@ -149,11 +153,14 @@ func shown(text string) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// newOffer makes functions of what tools say of themselves. granted says which of them are.
-func newOffer(list []described, server string, granted func(function string) bool) (*Offer, error) {
+// newOffer makes functions of what tools say of themselves, which takes time, as long as ctx lasts. granted says which of them are.
+func newOffer(ctx context.Context, list []described, server string, granted func(function string) bool) (*Offer, error) {
 	o := new(Offer)
 	byName := map[string]*Tool{}
 	for _, d := range list {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		t := newTool(d)
 		t.Granted = granted(t.Name)
 		other, taken := byName[t.Name]

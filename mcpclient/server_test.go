@@ -199,6 +199,14 @@ func hostile(kind, argument string) {
 				text, _ := os.ReadFile(argument)
 				os.WriteFile(argument, append(text, 'x'), 0o600)
 				tools(m.ID, tool+strings.Repeat(`,{"name":"tool2","inputSchema":{"type":"object"}}`, min(len(text), 1)))
+			case "fleeting":
+				// When it is started again, it goes as soon as it has said what tools it has.
+				text, _ := os.ReadFile(argument)
+				os.WriteFile(argument, append(text, 'x'), 0o600)
+				tools(m.ID, tool)
+				if len(text) > 0 {
+					os.Exit(0)
+				}
 			default:
 				tools(m.ID, tool)
 			}
@@ -219,8 +227,11 @@ func hostile(kind, argument string) {
 				send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`, m.ID, strings.Repeat("x", number))
 			case "deaf": // reads no more
 				select {}
-			case "changing", "growing", "mortal":
+			case "changing", "growing", "mortal", "fleeting":
 				os.Exit(0)
+			case "leaking":
+				fmt.Fprintf(os.Stderr, "cannot log in with %s\n", os.Getenv(argument))
+				os.Exit(1)
 			case "slow-death":
 				fmt.Printf(`{"jsonrpc":"2.0","id":%s,"resu`, m.ID)
 				os.Exit(0)

@@ -137,9 +137,9 @@ func (c *checker) redactMistake(item *value) *complaint {
 	if family == "*" {
 		return nil
 	}
-	for _, table := range []string{"tool", "mcp"} {
-		if _, named := c.doc.root.table(table).get(family); named {
-			return nil // what functions it has the plugin or the server says
+	for _, open := range []string{"tool", "mcp"} {
+		if _, named := c.doc.root.table(open).get(family); named {
+			return nil // what functions it has the plugin says, or the server
 		}
 	}
 	valid, known := c.vocab.Families[family]

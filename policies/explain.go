@@ -38,6 +38,9 @@ type ExplainedGrant struct {
 	// Terms say under which terms, in the order in which they are decided; those of the family's own keys
 	// that the policy does not set are there with their defaults.
 	Terms []ExplainedTerm `json:"terms"`
+
+	// Grants are what a tool may call itself.
+	Grants []ExplainedGrant `json:"grants,omitempty"`
 }
 
 // An ExplainedFunction is one granted function.
@@ -79,6 +82,9 @@ func (p *Policy) Explain(now time.Time) *Explanation {
 		t := &p.Tools[i]
 		tool := ExplainedGrant{Rule: "tool." + t.Name, Family: t.Name, Position: t.Position.String(), Functions: []ExplainedFunction{}, Terms: p.explainTerms("tool."+t.Name, &t.Terms, now)}
 		tool.Terms = append(p.explainPlugin(t), tool.Terms...)
+		for j := range t.Grants {
+			tool.Grants = append(tool.Grants, p.explainGrant(&t.Grants[j], now))
+		}
 		e.Tools = append(e.Tools, tool)
 	}
 	for i := range p.Servers {

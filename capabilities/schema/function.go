@@ -60,20 +60,26 @@ func valueParameter(p *payload) string {
 	return "value"
 }
 
+// isField reports whether a member is a parameter, to a tool that reads JSON as many do: for them case makes no difference, and the last of two members counts. A policy has looked at the
+// parameter alone.
 func (f *Function) isField(original string) bool {
-	return slices.ContainsFunc(f.fields, func(one field) bool { return one.original == original })
+	return slices.ContainsFunc(f.fields, func(one field) bool { return strings.EqualFold(one.original, original) })
 }
 
 // describe sets the signature and the documentation of a function whose input and output are known.
 func (f *Function) describe(doc string) error {
 	var parts, types []string
 	keyword := false
+	length := 0 // of types: what is beyond that of the documentation is not worth the words
 	for _, one := range f.fields {
 		if one.keyword && !keyword {
 			parts, keyword = append(parts, "*"), true
 		}
 		parts = append(parts, one.parameter())
-		types = append(types, one.name+": "+about(one.shape))
+		if length <= maxDoc {
+			types = append(types, one.name+": "+about(one.shape))
+			length += len(types[len(types)-1])
+		}
 	}
 	f.rest = -1
 	switch {

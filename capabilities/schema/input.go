@@ -35,6 +35,7 @@ func (f *Function) Input(args capabilities.Arguments, limit int) ([]byte, error)
 		wrong = e.whole(args.At(0), f.input)
 	}
 	if wrong != nil {
+		wrong.said()
 		return nil, capabilities.Raise(wrong.class, "%s%s %s", name, wrong.path, wrong.text)
 	}
 	return e.dst, nil
@@ -137,6 +138,11 @@ func mustBe(what string, v any) *mismatch {
 	return &mismatch{class: "TypeError", text: "must be " + what + ", not " + values.TypeName(v)}
 }
 
+// mustBe is the mismatch of a value with all types that a schema permits.
+func (s *shape) mustBe(v any) *mismatch {
+	return &mismatch{class: "TypeError", say: func(m *mismatch) { m.text = mustBe(s.pythonWords(), v).text }}
+}
+
 // room refuses n more bytes when they are too many.
 func (e *encoder) room(n int) *mismatch {
 	if n > e.limit-len(e.dst) {
@@ -186,13 +192,13 @@ func (e *encoder) either(v any, s *shape, depth, hops int) *mismatch {
 	if tried.types {
 		class = "TypeError"
 	}
-	return &mismatch{class: class, text: "must be " + cut(s.words(2), 200) + ", not " + show(v)}
+	return &mismatch{class: class, say: func(m *mismatch) { m.text = "must be " + cut(s.words(2), 200) + ", not " + show(v) }}
 }
 
 func (e *encoder) plain(v any, s *shape, depth int) *mismatch {
 	wrong := func(kind kinds) *mismatch {
 		if s.kinds&kind == 0 {
-			return mustBe(s.pythonWords(), v)
+			return s.mustBe(v)
 		}
 		return nil
 	}
@@ -246,7 +252,7 @@ func (e *encoder) number(v any, s *shape) *mismatch {
 		kind = kFloat
 	}
 	if s.kinds&kind == 0 {
-		return mustBe(s.pythonWords(), v)
+		return s.mustBe(v)
 	}
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return &mismatch{class: "ValueError", text: "must be finite, not " + show(v)}
@@ -275,7 +281,7 @@ func (e *encoder) number(v any, s *shape) *mismatch {
 func (e *encoder) string(v string, s *shape) *mismatch {
 	switch {
 	case s.kinds&kString == 0 || s.buffer && !s.bufferStr:
-		return mustBe(s.pythonWords(), v)
+		return s.mustBe(v)
 	case s.buffer:
 		if _, err := base64.StdEncoding.DecodeString(v); err != nil {
 			return &mismatch{class: "ValueError", text: "must be bytes, or a str of base64"}
@@ -303,7 +309,7 @@ func (e *encoder) text(s string) *mismatch {
 // list writes the items of a list or tuple, which v is.
 func (e *encoder) list(v any, items []any, s *shape, depth int) *mismatch {
 	if s.kinds&kList == 0 {
-		return mustBe(s.pythonWords(), v)
+		return s.mustBe(v)
 	}
 	if m := s.checkEnum(v); m != nil {
 		return m
@@ -336,7 +342,7 @@ func deeper(depth *int) *mismatch {
 
 func (e *encoder) dict(v *values.Dict, s *shape, depth int) *mismatch {
 	if s.kinds&kObject == 0 {
-		return mustBe(s.pythonWords(), v)
+		return s.mustBe(v)
 	}
 	if m := s.checkEnum(v); m != nil {
 		return m
@@ -407,7 +413,7 @@ func (e *encoder) other(v any, s *shape) *mismatch {
 			return e.decimal(v, s)
 		}
 	}
-	return mustBe(s.pythonWords(), v)
+	return s.mustBe(v)
 }
 
 // decimal writes a Decimal's digits, which are a number of JSON's when it is finite.

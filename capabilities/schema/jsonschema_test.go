@@ -168,3 +168,59 @@ func TestBranchesAreBounded(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// What does not fit alternatives of alternatives is put into words once, not for each of them: that would take minutes here, and a schema that is small takes no more of a tool's
+// documentation than it can have.
+func TestMismatchesAreSaidOnce(t *testing.T) {
+	eight := func(item func(i int) string) string {
+		var items []string
+		for i := range 8 {
+			items = append(items, item(i))
+		}
+		return strings.Join(items, ",")
+	}
+	const levels = 7
+	defs := ""
+	for i := range levels {
+		defs += fmt.Sprintf(`"d%d":{"anyOf":[%s]},`, i, eight(func(int) string { return fmt.Sprintf(`{"$ref":"#/$defs/d%d"}`, i+1) }))
+	}
+	defs += fmt.Sprintf(`"d%d":{"enum":[%s]}`, levels, eight(func(i int) string { return fmt.Sprintf(`"%d%s"`, i, strings.Repeat("éx", 100)) }))
+	properties := ""
+	for i := range schema.MaxParameters - 1 {
+		properties += fmt.Sprintf(`"p%d":{"$ref":"#/$defs/d%d"},`, i, levels-3)
+	}
+	f := fromJSON(t, "f", `{"type":"object","properties":{`+properties+`"x":{"$ref":"#/$defs/d0"}},"$defs":{`+defs+`}}`)
+	if got := call(t, f, nil, named("x", "x")); got != "ValueError: x must be any, not 'x'" && got != "ValueError: x is too much to be checked against its schema" {
+		t.Error(got)
+	}
+	many := values.NewDict(1000)
+	required := ""
+	for i := range 1000 {
+		name := fmt.Sprint("m", i)
+		many.SetString(name, "x")
+		required += `"` + name + `",`
+	}
+	lacking := strings.Replace(defs, `"enum":`, `"type":"object","required":[`+required+`"m"],"enumeration":`, 1)
+	f, err := schema.FromJSONSchema("f", "", []byte("{}"), []byte(`{"$ref":"#/$defs/d0","$defs":{`+lacking+`}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := "{" + strings.ReplaceAll(strings.TrimSuffix(required, ","), ",", `:"x",`) + `:"x"}`
+	if v, err := f.Output([]byte(answer)); err == nil {
+		t.Error(v)
+	}
+}
+
+// What **others takes is no parameter in another case: tools that do not tell the two apart would get a value that no condition has seen.
+func TestOthersAreNoParameters(t *testing.T) {
+	f := fromJSON(t, "f", `{"type":"object","properties":{"path":{"type":"string"}},"required":["path"],"additionalProperties":true}`)
+	for name, want := range map[string]string{
+		"paths": `{"path":"a","paths":"b"}`,
+		"Path":  "TypeError: 'Path' is given by another name",
+		"PATH":  "TypeError: 'PATH' is given by another name",
+	} {
+		if got := call(t, f, nil, named("path", "a"), named(name, "b")); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

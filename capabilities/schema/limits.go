@@ -1,6 +1,10 @@
 package schema
 
-import "math/big"
+import (
+	"math/big"
+
+	"github.com/postern-sandbox/postern/values"
+)
 
 // What a schema may have. More is a mistake, which is told, and nothing is cut off silently.
 const (
@@ -23,9 +27,10 @@ const (
 	maxHops = 32
 )
 
-// steps is what one look at a value counts for: a long one that is compared with many alternatives is read for each of them.
+// steps is what one look at a value counts for: a long one that is compared with many alternatives is read for each of them, and for each is asked whether it has
+// what it must have.
 func steps(v any) int {
-	const bytesPerStep = 64
+	const bytesPerStep, membersPerStep = 64, 8
 	switch v := v.(type) {
 	case string:
 		return 1 + len(v)/bytesPerStep
@@ -33,6 +38,8 @@ func steps(v any) int {
 		return 1 + len(v)/bytesPerStep
 	case *big.Int:
 		return 1 + v.BitLen()/8/bytesPerStep
+	case *values.Dict:
+		return 1 + v.Len()/membersPerStep
 	}
 	return 1
 }

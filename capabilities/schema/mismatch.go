@@ -17,6 +17,19 @@ type mismatch struct {
 	// The same of an answer: "a number", "a string"; or what is wrong in other words.
 	got, want string
 	other     string
+
+	// say sets what is said above, but the class, once somebody wants to read it; it may be nil. Of the many alternatives of a hostile schema each can fail, and to
+	// put that into words takes longer than to find it out.
+	say func(m *mismatch)
+}
+
+// said is the mismatch in words.
+func (m *mismatch) said() *mismatch {
+	if say := m.say; say != nil {
+		m.say = nil
+		say(m)
+	}
+	return m
 }
 
 // in adds a step to the path.
@@ -33,7 +46,7 @@ func itemStep(i int) string         { return "[" + strconv.Itoa(i) + "]" }
 
 // answer is the mismatch of a tool's answer in words.
 func (m *mismatch) answer() string {
-	text := m.other
+	text := m.said().other
 	if text == "" {
 		text = "answered " + m.got
 	}
@@ -97,20 +110,22 @@ func (s *shape) checkEnum(v any) *mismatch {
 	if s.enum == nil || s.among[enumKey(v)] {
 		return nil
 	}
-	const most = 12
-	var names []string
-	for i, e := range s.enum {
-		if i == most {
-			names = append(names, "…")
-			break
+	return &mismatch{class: "ValueError", say: func(m *mismatch) {
+		const most = 12
+		var names []string
+		for i, e := range s.enum {
+			if i == most {
+				names = append(names, "…")
+				break
+			}
+			names = append(names, show(e))
 		}
-		names = append(names, show(e))
-	}
-	one := strings.Join(names, ", ")
-	if len(s.enum) > 1 {
-		one = "one of " + one
-	}
-	return &mismatch{class: "ValueError", text: "must be " + one + ", not " + show(v), got: show(v), want: one}
+		one := strings.Join(names, ", ")
+		if len(s.enum) > 1 {
+			one = "one of " + one
+		}
+		m.text, m.got, m.want = "must be "+one+", not "+show(v), show(v), one
+	}}
 }
 
 // A numberKey is a number as the key of a set.
@@ -153,9 +168,11 @@ func (s *shape) checkNumber(v any) *mismatch {
 			order = -order
 		}
 		if !ok || order > 0 || order == 0 && b.past {
-			words := [][2]string{{"at least", "more than"}, {"at most", "less than"}}[i]
-			limit := b.words(words[0], words[1])
-			return &mismatch{class: "ValueError", text: "must be " + limit + ", not " + show(v), got: show(v), want: limit}
+			return &mismatch{class: "ValueError", say: func(m *mismatch) {
+				words := [][2]string{{"at least", "more than"}, {"at most", "less than"}}[i]
+				limit := b.words(words[0], words[1])
+				m.text, m.got, m.want = "must be "+limit+", not "+show(v), show(v), limit
+			}}
 		}
 	}
 	return nil
@@ -220,27 +237,31 @@ func (s *shape) member(name string) (of *shape, known bool) {
 
 // unknownMember is the mismatch of a member that a schema does not have.
 func (s *shape) unknownMember(name string) *mismatch {
-	const most = 12
-	var names []string
-	for i, p := range s.properties {
-		if i == most {
-			names = append(names, "…")
-			break
+	return &mismatch{class: "ValueError", say: func(m *mismatch) {
+		const most = 12
+		var names []string
+		for i, p := range s.properties {
+			if i == most {
+				names = append(names, "…")
+				break
+			}
+			names = append(names, show(p.name))
 		}
-		names = append(names, show(p.name))
-	}
-	has := "nothing"
-	if names != nil {
-		has = strings.Join(names, ", ")
-	}
-	return &mismatch{class: "ValueError", text: "must not have " + show(name) + "; it has " + has, other: "answered an unknown member " + show(name)}
+		has := "nothing"
+		if names != nil {
+			has = strings.Join(names, ", ")
+		}
+		m.text, m.other = "must not have "+show(name)+"; it has "+has, "answered an unknown member "+show(name)
+	}}
 }
 
 // lacking gives the first required member that is not there.
 func (s *shape) lacking(has func(name string) bool) *mismatch {
 	for _, name := range s.required {
 		if !has(name) {
-			return &mismatch{class: "ValueError", text: "must have " + show(name), other: "answered without " + show(name) + ", which its schema requires"}
+			return &mismatch{class: "ValueError", say: func(m *mismatch) {
+				m.text, m.other = "must have "+show(name), "answered without "+show(name)+", which its schema requires"
+			}}
 		}
 	}
 	return nil

@@ -93,7 +93,7 @@ func (r *reader) either(v any, s *shape, hops int) (any, *mismatch) {
 	if m := tried.only(); m != nil {
 		return nil, m
 	}
-	return nil, &mismatch{got: jsonKind(v), want: cut(s.words(2), 200)}
+	return nil, &mismatch{say: func(m *mismatch) { m.got, m.want = jsonKind(v), cut(s.words(2), 200) }}
 }
 
 // jsonKind names a value as JSON does.
@@ -133,7 +133,7 @@ func (r *reader) plain(v any, s *shape) (any, *mismatch) {
 		}
 	}
 	if s.kinds&kind == 0 {
-		return nil, &mismatch{got: jsonKind(v), want: s.jsonWords()}
+		return nil, &mismatch{say: func(m *mismatch) { m.got, m.want = jsonKind(v), s.jsonWords() }}
 	}
 	switch v := v.(type) {
 	case string:

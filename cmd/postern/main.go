@@ -98,6 +98,8 @@ func (c *cli) dispatch(before string, verbs []verb, args []string) int {
 	c.errorf("unknown command %q", before+args[0])
 	if name, ok := nearest(args[0], names); ok {
 		c.hintf("did you mean `postern %s%s`?", before, name)
+	} else if before != "" {
+		c.hintf("`postern %s--help` lists its commands", before)
 	} else {
 		c.hintf("`postern help` lists the commands")
 	}

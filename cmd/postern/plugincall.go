@@ -63,6 +63,10 @@ array by place or an object by name. A text that comes back is printed as it is,
 		return c.fail(usageError(toolsHint(policy), "policy %q has no [tool.%s]", policy.Name, visibleName(name)))
 	}
 	h, err := c.hostFor(policy, known, "", c.approver(), log)
+	var mistakes policies.Errors
+	if *policyPath == "" && errors.As(err, &mistakes) && len(mistakes) == 1 { // of a policy that nobody wrote
+		err = usageError("`postern plugin check` says what it has and wants; --policy names a policy that has it as a tool, with grants", "%s", mistakes[0].Message)
+	}
 	if err != nil {
 		return c.fail(err)
 	}
@@ -112,6 +116,9 @@ func policyForPlugin(path, schema string) (name string, policy *policies.Policy,
 	}
 	base := filepath.Base(path)
 	name = nameOfFolder(strings.TrimSuffix(base, filepath.Ext(base)))
+	if checkPluginName(name) != nil {
+		name = "plugin"
+	}
 	text := fmt.Sprintf("policy = 1\nname = \"plugin call\"\naudit.log = \"none\"\n[tool.%s]\nplugin = %s\nsha256 = %q\n", name, quoted([]string{path}), audit.Digest(plugin))
 	if strings.HasSuffix(path, ".py") {
 		modules, err := guest.Modules()

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/policies"
 )
 
 // scaffolds has a folder a language. Its files end in .in, so that no tool takes them for what they are to become, and @NAME@ is the plugin's name.
@@ -39,8 +40,8 @@ README. NAME is the name of the module in Python. Nothing that is there is overw
 		return c.fail(usageError("there are "+strings.Join(languages, ", "), "--language is not given"))
 	}
 	name := rest[0]
-	if !pluginName.MatchString(name) || len(name) > 64 || capabilities.IsKeyword(name) {
-		return c.fail(usageError("a name is written in lower-case letters, digits and '_', a letter first", "%q cannot be the name of a plugin", name))
+	if err := checkPluginName(name); err != nil {
+		return c.fail(err)
 	}
 	if _, err := fs.Stat(scaffolds, "scaffolds/"+*language); err != nil || strings.ContainsAny(*language, "./\\") {
 		return c.fail(usageError("there are "+strings.Join(languages, ", "), "there is no scaffold in %q", *language))
@@ -61,6 +62,26 @@ README. NAME is the name of the module in Python. Nothing that is there is overw
 	fmt.Fprintln(c.stdout, visible(fmt.Sprintf("%s: %s", *dir, strings.Join(files, " "))))
 	fmt.Fprintln(c.stdout, visible("next: postern plugin build "+*dir))
 	return exitOK
+}
+
+// checkPluginName checks that a policy can have a tool of that name.
+func checkPluginName(name string) error {
+	if !pluginName.MatchString(name) || len(name) > 64 {
+		return usageError("a name is written in lower-case letters, digits and '_', a letter first", "%q cannot be the name of a plugin", name)
+	}
+	if capabilities.IsKeyword(name) {
+		return usageError("choose another name", "%q cannot be the name of a plugin: it is a word of Python's", name)
+	}
+	known, err := registry()
+	if err != nil {
+		return err
+	}
+	text := fmt.Sprintf("policy = 1\nname = \"plugin\"\n[tool.%s]\nplugin = \"plugin.wasm\"\nsha256 = \"%064d\"\n", name, 0)
+	var mistakes policies.Errors
+	if _, err = parsePolicy("(plugin)", []byte(text), known); errors.As(err, &mistakes) {
+		return usageError(mistakes[0].Hint, "%q cannot be the name of a plugin: %s", name, strings.TrimPrefix(mistakes[0].Message, "tool."+name+": "))
+	}
+	return err
 }
 
 var pluginName = regexp.MustCompile(`^[a-z][a-z0-9_]*$`)

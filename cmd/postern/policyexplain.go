@@ -10,6 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -52,6 +54,11 @@ Exit codes: 0; with a call, 3 unless it is allowed as it is (a human would have 
 	}
 	if capability == "" {
 		return c.explainPolicy(policy, *connect, *asJSON)
+	}
+	if tools, err := host.Tools(policy, known, nil); err == nil { // `policy check` says why not
+		if message, hint := missingFunction(policy, tools, capability); message != "" {
+			return c.fail(usageError(hint, "%s", message))
+		}
 	}
 	call, err := explainCall(policy, capability, *arguments)
 	if err != nil {
@@ -124,6 +131,24 @@ func explained(args []string, families map[string][]string) (file, capability st
 		return args[0], args[1], nil
 	}
 	return "", "", usageError("usage: postern "+explainUsage, "more than a policy and a function")
+}
+
+// missingFunction says that a tool does not have the function which a call is of. A plugin in Python does not say without running which it has: then it says
+// nothing. tools are what [host.Tools] gives.
+func missingFunction(policy *policies.Policy, tools []capabilities.Family, capability string) (message, hint string) {
+	name, function, _ := strings.Cut(capability, ".")
+	tool := policy.Tool(name)
+	i := slices.IndexFunc(tools, func(f capabilities.Family) bool { return f.Name == name })
+	if tool == nil || tool.IsPython() || i < 0 {
+		return "", ""
+	}
+	var names []string
+	for _, c := range tools[i].Capabilities {
+		if names = append(names, c.Spec().Function); c.Spec().Function == function {
+			return "", ""
+		}
+	}
+	return fmt.Sprintf("the plugin of [tool.%s] has no function %q", name, function), "it has " + strings.Join(names, ", ")
 }
 
 // explainedCall is the JSON of `postern policy explain --json FILE FAMILY.FUNCTION`.
@@ -220,7 +245,11 @@ func (c *cli) printExplanation(e *policies.Explanation) error {
 	if len(e.Grants)+len(e.Tools)+len(e.Servers) > 0 {
 		fmt.Fprintln(out, "\nGRANTS")
 	}
-	for _, g := range slices.Concat(e.Grants, e.Tools, e.Servers) {
+	grants := slices.Clone(e.Grants)
+	for _, tool := range e.Tools {
+		grants = append(append(grants, tool), tool.Grants...)
+	}
+	for _, g := range append(grants, e.Servers...) {
 		fmt.Fprintln(out)
 		if err := printGrant(out, &g, e.File); err != nil {
 			return err

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -111,6 +112,29 @@ func testFiles(file string) (policy, tests string) {
 	return file, strings.TrimSuffix(file, filepath.Ext(file)) + "_test.toml"
 }
 
+// checkSteps checks that what the tests call of tools is there.
+func checkSteps(suite *policies.Suite, policy *policies.Policy, known *capabilities.Registry) error {
+	if len(policy.Tools) == 0 {
+		return nil
+	}
+	families, err := host.Tools(policy, known, nil)
+	if err != nil {
+		return err
+	}
+	var mistakes policies.Errors
+	for _, test := range suite.Tests {
+		for _, step := range test.Steps {
+			if message, hint := missingFunction(policy, families, step.Call); message != "" {
+				mistakes = append(mistakes, &policies.Error{Position: step.Position, Message: message, Hint: hint})
+			}
+		}
+	}
+	if mistakes != nil {
+		return mistakes
+	}
+	return nil
+}
+
 func testPolicy(file string, known *capabilities.Registry, wanted func(string) bool) (testedPolicy, *policies.Report, error) {
 	r := testedPolicy{Mistakes: []finding{}, Results: []testResult{}, Coverage: testCoverage{Untested: []untested{}}}
 	r.Policy, r.Tests = testFiles(file)
@@ -124,6 +148,9 @@ func testPolicy(file string, known *capabilities.Registry, wanted func(string) b
 	}
 	suite, err := policies.ParseTests(r.Tests, src, policy.Callable())
 	if err != nil {
+		return r, nil, err
+	}
+	if err := checkSteps(suite, policy, known); err != nil {
 		return r, nil, err
 	}
 	report := suite.Run(policy, wanted)

@@ -161,8 +161,6 @@ func (c *cli) hostWith(config host.Config, linkedPath string) (h *host.Host, err
 	defer done()
 	h, err = host.New(c.ctx, config)
 	switch {
-	case errors.Is(err, host.ErrPlugin):
-		return nil, usageError("`postern plugin check FILE` says what a plugin has and wants", "%w", err)
 	case errors.Is(err, host.ErrImports):
 		return nil, usageError("`postern imports --policy F MODULE` lists the differences; `postern link` writes a module that fits", "%s: %w", linkedPath, err)
 	case errors.Is(err, host.ErrSealed):
