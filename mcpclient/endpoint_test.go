@@ -245,9 +245,11 @@ func TestEndpointsThatAreNone(t *testing.T) {
 		handler http.HandlerFunc
 		want    string
 	}{
-		"a page":       {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "unsupported content type"},
-		"not found":    {http.NotFound, "the server answers with 404 Not Found"},
-		"a redirect":   {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/mcp/", http.StatusTemporaryRedirect) }, "the server answers with 307, a redirect, which is not followed"},
+		"a page":    {func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "<html>") }, "unsupported content type"},
+		"not found": {http.NotFound, "the server answers with 404 Not Found"},
+		"a redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/mcp/", http.StatusTemporaryRedirect)
+		}, "the server answers with 307, a redirect, which is not followed"},
 		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "the server answers with 401 Unauthorized"},
 		"large": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
