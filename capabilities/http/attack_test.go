@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -209,18 +210,30 @@ func TestSlowResponses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			closed := make(chan struct{}, 2)
-			c, url := raw(t, "", func(conn net.Conn) { answer(conn); closed <- struct{}{} })
+			var open atomic.Int32
+			c, url := raw(t, "", func(conn net.Conn) {
+				open.Add(1)
+				defer open.Add(-1)
+				answer(conn)
+			})
+			// The connection, if there was time to make one, does not outlive the call.
+			closed := func() {
+				for begun := time.Now(); open.Load() > 0; time.Sleep(time.Millisecond) {
+					if time.Since(begun) > 20*time.Second {
+						t.Fatal("the connection is open still")
+					}
+				}
+			}
 			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 			defer cancel()
 			_, err := c.call(ctx, t, "get", url+"/")
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("%v, want the error of ctx", err)
 			}
-			<-closed // the connection does not outlive the call
+			closed()
 			_, err = c.call(t.Context(), t, "get", url+"/", "timeout", 0.05)
 			familytest.FailsWith(t, err, "TimeoutError", "no complete response within 50ms")
-			<-closed
+			closed()
 		})
 	}
 }
