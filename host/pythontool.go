@@ -154,6 +154,7 @@ func (r *pythonRunner) run(ctx context.Context, caller *execution, f *toolFuncti
 		t.host.logger.Debug("a plugin prints", "stdout", shortened(result.Stdout), "stderr", shortened(result.Stderr))
 	}
 	if result.Error != nil {
+		t.host.logger.Debug("a plugin raises", "traceback", shortened(result.Error.Traceback))
 		return nil, t.raise(f, result.Error)
 	}
 	value, err := result.Decode()

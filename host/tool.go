@@ -94,6 +94,7 @@ func (e *toolsError) add(policy *policies.Policy, t *tool, err error) {
 	}
 	e.mistakes = append(e.mistakes, policy.Mistake(at, fmt.Sprintf("tool %q: %v", t.Name, err), hint))
 	e.causes = append(e.causes, err)
+	slices.SortStableFunc(e.mistakes, func(a, b *policies.Error) int { return cmp.Compare(a.Line, b.Line) })
 }
 
 // An unusableError is an [ErrPlugin] with what to do about it, and perhaps the place in the policy that it is about.

@@ -30,6 +30,9 @@ func ParseWritten(src []byte) (Written, error) {
 		key = []byte(`{"kwargs":`)
 	}
 	args, kwargs, err := values.DecodeCall(slices.Concat(key, src, []byte("}")))
+	if wrong := (*values.SyntaxError)(nil); errors.As(err, &wrong) {
+		err = &values.SyntaxError{Offset: max(wrong.Offset-len(key), 0), Message: wrong.Message} // in what was written
+	}
 	if err != nil {
 		return Written{}, errors.New("the arguments are neither a JSON array nor a JSON object of values: " + err.Error())
 	}

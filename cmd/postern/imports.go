@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -146,7 +147,7 @@ func explainImport(i link.Import, guest bool, known *capabilities.Registry) impo
 	return line
 }
 
-// capabilityName is the name in policies of an import: a family's name has no underscore.
+// capabilityName is the name in policies of an import that no tool is known to be: the names of this program's families have no underscore.
 func capabilityName(symbol string) string { return strings.Replace(symbol, "_", ".", 1) }
 
 // compare compares the imports with what a policy grants: to the agent, or, if a tool is named, to its plugin.
@@ -168,8 +169,15 @@ func (r *importReport) compare(module []byte, policyPath, tool string) error {
 		}
 		grants, place = t.Grants, "tool."+tool+"."
 		r.OtherModule = audit.Digest(module) != "sha256:"+t.SHA256
-	} else if err := grantedTools(policy, known, granted); err != nil {
-		return err
+	} else {
+		tools, err := grantedTools(policy, known)
+		if err != nil {
+			return err
+		}
+		for symbol, function := range tools {
+			granted[symbol] = function.Name()
+			r.explainTool(symbol, function)
+		}
 	}
 	for _, grant := range grants {
 		for _, function := range grant.Functions {
@@ -237,20 +245,31 @@ func toolOf(policy *policies.Policy, name string) (*policies.Tool, error) {
 	return nil, usageError(hint, "policy %q has no [tool.%s]", policy.Name, name)
 }
 
-// grantedTools adds the functions of a policy's tools, by their symbols.
-func grantedTools(policy *policies.Policy, known *capabilities.Registry, granted map[string]string) error {
+// grantedTools are the functions of a policy's tools, by their symbols.
+func grantedTools(policy *policies.Policy, known *capabilities.Registry) (map[string]capabilities.Spec, error) {
 	tools, err := describedTools(policy, known)
 	if err != nil {
-		return err
+		return nil, err
 	}
+	granted := make(map[string]capabilities.Spec)
 	for _, family := range tools {
 		for _, capability := range family.Capabilities {
-			if name := capability.Spec().Function; policy.Grant(family.Name).Names(name) {
-				granted[family.Name+"_"+name] = family.Name + "." + name
+			if spec := capability.Spec(); policy.Grant(family.Name).Names(spec.Function) {
+				granted[family.Name+"_"+spec.Function] = spec
 			}
 		}
 	}
-	return nil
+	return granted, nil
+}
+
+// explainTool explains an import that is a function of the policy's tool.
+func (r *importReport) explainTool(symbol string, function capabilities.Spec) {
+	for n := range r.Imports {
+		if line := &r.Imports[n]; line.Host == hostPolicy && line.Name == symbol {
+			line.Capability, line.Effects = function.Name(), function.Effects.String()
+			line.Words = cmp.Or(function.Doc, "a function of the tool "+function.Family)
+		}
+	}
 }
 
 // hintToGrant says what would grant an import that is not granted.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -63,7 +64,7 @@ func importName(line importLine) string {
 	case line.Power == string(link.PowerUnknown):
 		name = line.Module + "::" + line.Name
 	case line.Module == link.UserModule:
-		name = capabilityName(line.Name)
+		name = cmp.Or(line.Capability, capabilityName(line.Name))
 	}
 	return shortName(visibleName(name))
 }
