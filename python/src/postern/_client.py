@@ -21,7 +21,8 @@ class Postern(Client):
     """A running sandbox with one policy, for any number of sessions. It may be used by many threads; tools run in the thread whose code calls them.
 
     ``policy`` is a file, ``policy_text`` the policy itself, whose relative paths are those of the current folder; without either, the
-    server's own holds. ``tools`` are functions that code can call: those that the policy's ``[grant.tools]`` lists, or all of them if it has none and ``grant_tools`` is true.
+    server's own holds. ``tools`` are functions that code can call: those that the policy's ``[grant.tools]`` lists, or all of them if
+    it has none and ``grant_tools`` is true.
     ``binary`` is the program ``postern``; without it, ``$POSTERN_BIN``, ``PATH`` and the package's folder are searched. ``args`` are
     more arguments for ``postern serve``; ``env`` is added to the environment; ``stderr`` is where its messages go.
 
