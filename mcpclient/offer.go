@@ -14,6 +14,7 @@ import (
 
 	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/capabilities/schema"
+	"github.com/postern-sandbox/postern/internal/jsonobject"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -351,30 +352,11 @@ func choices(names []string) string {
 	return "it has " + strings.Join(names, ", ")
 }
 
-// members reads a JSON object into its members as they are written. One that is there twice would say two things.
+// members reads a JSON object into its members as they are written.
 func members(data []byte) (map[string]json.RawMessage, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return nil, errors.New("it is not an object")
+	found, err := jsonobject.Members(data)
+	if errors.Is(err, jsonobject.ErrNotObject) {
+		err = errors.New("it is not an object")
 	}
-	found := make(map[string]json.RawMessage)
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := token.(string)
-		if _, twice := found[name]; twice {
-			return nil, fmt.Errorf("member %s is there twice", shown(name))
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, err
-		}
-		found[name] = value
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, err
-	}
-	return found, nil
+	return found, err
 }

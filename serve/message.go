@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/postern-sandbox/postern/internal/jsonobject"
 )
 
 // A message is one line that the client has sent: a request, a notification (no id), or a response (no method).
@@ -30,7 +32,7 @@ func parseMessage(line []byte) (message, *Error) {
 	if line = bytes.TrimSpace(line); line[0] == '[' {
 		return m, errorf(codeInvalidRequest, "batches are not supported: one message a line")
 	}
-	parts, err := members(line)
+	parts, err := jsonobject.Members(line)
 	if err != nil {
 		return m, errorf(codeInvalidRequest, "%v", err)
 	}
@@ -93,41 +95,12 @@ func canonicalID(raw json.RawMessage) (string, error) {
 	return strconv.FormatInt(number, 10), nil
 }
 
-// members reads a JSON object into its members as they are written. Package json alone lets a member be there twice, which would be two ways
-// to say different things.
-func members(data []byte) (map[string]json.RawMessage, error) {
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if token, err := decoder.Token(); err != nil || token != json.Delim('{') {
-		return nil, errors.New("not an object")
-	}
-	found := make(map[string]json.RawMessage)
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := token.(string)
-		if _, twice := found[name]; twice {
-			return nil, fmt.Errorf("member %.50q is there twice", name)
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, err
-		}
-		found[name] = value
-	}
-	if _, err := decoder.Token(); err != nil {
-		return nil, err
-	}
-	return found, nil
-}
-
 // readParams reads parameters into fields, by name: each a pointer for package json, or a reader of its own. Those not named in optional must be there.
 func readParams(params json.RawMessage, fields map[string]any, optional ...string) *Error {
 	if params == nil {
 		params = json.RawMessage("{}")
 	}
-	given, err := members(params)
+	given, err := jsonobject.Members(params)
 	if err != nil {
 		return errorf(codeInvalidParams, "parameters: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/postern-sandbox/postern/host"
+	"github.com/postern-sandbox/postern/internal/jsonobject"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -365,7 +366,7 @@ func (c *connection) call(r *request, params json.RawMessage) *Error {
 // namedValues reads an object of values, as docs/abi.md has them, by name.
 func namedValues(into *map[string]any) reader {
 	return func(raw json.RawMessage) error {
-		parts, err := members(raw)
+		parts, err := jsonobject.Members(raw)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/internal/jsonobject"
 	"github.com/postern-sandbox/postern/policies"
 	"github.com/postern-sandbox/postern/values"
 )
@@ -240,7 +241,7 @@ func readToolAnswer(m message) (any, error) {
 	if m.err != nil {
 		return nil, readToolError(m.err)
 	}
-	parts, err := members(m.result)
+	parts, err := jsonobject.Members(m.result)
 	value, ok := parts["value"]
 	if err != nil || !ok || len(parts) != 1 {
 		return nil, capabilities.Raise("RuntimeError", `the client's answer is not {"value": …}`)
