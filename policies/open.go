@@ -11,6 +11,19 @@ import (
 // A tool's functions are known to the tool alone, and those of an MCP server to the server: the policy file names the tool. What [Policy.Decide] knows of one
 // is an open grant, which has the tool's terms, and whose functions are those that the policy names, or all that the tool has.
 
+// namedTables calls read with each table in f, whose names become those of modules in Python. noun is what they name.
+func (c *checker) namedTables(f field, noun string, read func(e entry, table field)) {
+	for _, e := range f.table.entries {
+		table := field{f.path + "." + pathKey(e.name), e.at, e.value}
+		switch {
+		case !functionName.matches(e.name) || slices.Contains(pythonKeywords, e.name):
+			c.report(e.at, quote(e.name)+" is not a "+noun+"'s name", "a "+noun+" is written in lower-case letters, digits and '_', a letter first")
+		case c.isTable(table):
+			read(e, table)
+		}
+	}
+}
+
 // openGrant is the grant that a [tool.NAME] table is.
 func (t *Tool) openGrant() Grant {
 	return Grant{

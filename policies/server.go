@@ -202,15 +202,7 @@ func readServers(c *checker, f field, into *Policy) {
 	}
 	base := into.Servers
 	into.Servers = nil
-	for _, e := range f.table.entries {
-		table := field{f.path + "." + pathKey(e.name), e.at, e.value}
-		if !functionName.matches(e.name) || slices.Contains(pythonKeywords, e.name) {
-			c.report(e.at, quote(e.name)+" is not a server's name", "a server is written in lower-case letters, digits and '_', a letter first")
-			continue
-		}
-		if !c.isTable(table) {
-			continue
-		}
+	c.namedTables(f, "server", func(e entry, table field) {
 		server, keys := Server{Name: e.name, MaxResponse: defaultAnswer, StartTimeout: defaultStart}, serverKeys
 		if i := slices.IndexFunc(base, func(s Server) bool { return s.Name == e.name }); i >= 0 {
 			server, keys = base[i], keys.optional()
@@ -221,7 +213,7 @@ func readServers(c *checker, f field, into *Policy) {
 		keys.read(c, table.path+".", e.value.table, &server)
 		c.checkServerKind(table, &server)
 		into.Servers = append(into.Servers, server)
-	}
+	})
 	slices.SortFunc(into.Servers, func(a, b Server) int { return strings.Compare(a.Name, b.Name) })
 }
 

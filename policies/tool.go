@@ -154,15 +154,7 @@ func readTools(c *checker, f field, into *Policy) {
 	}
 	base := into.Tools
 	into.Tools = nil
-	for _, e := range f.table.entries {
-		table := field{f.path + "." + pathKey(e.name), e.at, e.value}
-		if !functionName.matches(e.name) || slices.Contains(pythonKeywords, e.name) {
-			c.report(e.at, quote(e.name)+" is not a tool's name", "a tool is written in lower-case letters, digits and '_', a letter first")
-			continue
-		}
-		if !c.isTable(table) {
-			continue
-		}
+	c.namedTables(f, "tool", func(e entry, table field) {
 		tool, keys := Tool{Name: e.name, Limits: defaultToolLimits(), Python: Python{Imports: c.vocab.defaultImports()}}, toolKeys
 		if i := slices.IndexFunc(base, func(t Tool) bool { return t.Name == e.name }); i >= 0 {
 			tool, keys = base[i], keys.optional()
@@ -176,7 +168,7 @@ func readTools(c *checker, f field, into *Policy) {
 		keys.read(c, table.path+".", e.value.table, &tool)
 		c.checkToolKind(table, &tool)
 		into.Tools = append(into.Tools, tool)
-	}
+	})
 	slices.SortFunc(into.Tools, func(a, b Tool) int { return strings.Compare(a.Name, b.Name) })
 }
 
