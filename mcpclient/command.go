@@ -40,6 +40,7 @@ type command struct {
 	outgoing       chan outgoing
 	incoming       chan incoming
 	closed         chan struct{} // when no more is read and written
+	listened       chan struct{} // closed when stderr was read to its end
 	closing        sync.Once
 	ending         sync.Once
 
@@ -73,7 +74,7 @@ func newCommand(server *policies.Server, config Config) (*command, error) {
 	return &command{
 		logger: config.Logger, name: server.Command[0], secrets: secrets(server, config),
 		cmd:      &exec.Cmd{Path: program, Args: server.Command, Dir: server.Folder, Env: environment},
-		outgoing: make(chan outgoing), incoming: make(chan incoming), closed: make(chan struct{}),
+		outgoing: make(chan outgoing), incoming: make(chan incoming), closed: make(chan struct{}), listened: make(chan struct{}),
 	}, nil
 }
 
@@ -278,6 +279,7 @@ const (
 
 // listen hands stderr to the log. It is read to its end, whatever is done with it.
 func (c *command) listen() {
+	defer close(c.listened)
 	defer c.stderr.Close()
 	lines := bufio.NewReaderSize(c.stderr, 64<<10)
 	logged, cut := 0, false
@@ -364,7 +366,12 @@ func (c *command) end() {
 		}
 		<-c.group.Ended()
 		c.stdout.Close()
-		c.stderr.Close()
+		// What it has written last is still in the pipe. A program that has left the group may hold the other end for ever.
+		select {
+		case <-c.listened:
+		case <-time.After(wordsPatience):
+			c.stderr.Close()
+		}
 	})
 }
 
@@ -373,10 +380,15 @@ func (c *command) words(err error) error {
 	if err != nil && !c.over(err) {
 		return err
 	}
+	patience := time.After(wordsPatience)
 	select {
 	case <-c.group.Ended():
-	case <-time.After(wordsPatience):
+	case <-patience:
 		return errors.New("the server has closed its output")
+	}
+	select {
+	case <-c.listened:
+	case <-patience:
 	}
 	text := "the server has ended"
 	if state := c.cmd.ProcessState; state != nil {
@@ -396,5 +408,5 @@ func (c *command) over(err error) bool {
 	return c.guard.failure() != nil || slices.ContainsFunc(ends, func(end error) bool { return errors.Is(err, end) })
 }
 
-// wordsPatience is how long a server that has closed its output is waited for, to say how it has ended.
+// wordsPatience is how long a server that has closed its output is waited for, to say how it has ended, and how long the last of its stderr is.
 const wordsPatience = time.Second
