@@ -85,6 +85,12 @@ func (e *toolsError) Unwrap() []error { return append(e.causes, e.mistakes) }
 
 // add adds why a tool cannot be used.
 func (e *toolsError) add(policy *policies.Policy, t *tool, err error) {
+	if several := (unusableErrors)(nil); errors.As(err, &several) {
+		for _, one := range several {
+			e.add(policy, t, one)
+		}
+		return
+	}
 	at, hint := t.Position, ""
 	if why := (*unusableError)(nil); errors.As(err, &why) {
 		hint = why.hint
@@ -105,6 +111,19 @@ type unusableError struct {
 
 func (e *unusableError) Error() string { return ErrPlugin.Error() + ": " + e.message }
 func (e *unusableError) Unwrap() error { return ErrPlugin }
+
+// unusableErrors are several reasons at once.
+type unusableErrors []*unusableError
+
+func (e unusableErrors) Error() string { return errors.Join(e.Unwrap()...).Error() }
+
+func (e unusableErrors) Unwrap() []error {
+	errs := make([]error, len(e))
+	for i := range e {
+		errs[i] = e[i]
+	}
+	return errs
+}
 
 func (h *Host) openTool(ctx context.Context, t *tool) error {
 	files := pluginFiles{h.policy, h.config.Plugins}
@@ -147,12 +166,25 @@ func (t *tool) checkFunctions() (err error) {
 			return errors.Join(fmt.Errorf("%w: function %q: %w", ErrPlugin, f.name, err), t.close())
 		}
 	}
+	var lacking unusableErrors
 	for i, name := range t.Functions {
 		if !slices.ContainsFunc(t.functions, func(f toolFunction) bool { return f.name == name }) {
-			return errors.Join(&unusableError{at: t.Positions[i], message: fmt.Sprintf("it has no function %q, only %s", name, t.functionNames())}, t.close())
+			lacking = append(lacking, t.lacks(i, t.functionNames(), ""))
 		}
 	}
+	if lacking != nil {
+		return errors.Join(lacking, t.close())
+	}
 	return nil
+}
+
+// lacks says that the plugin does not have a function which the policy names, but others.
+func (t *tool) lacks(i int, others, hint string) *unusableError {
+	message := fmt.Sprintf("it has no function %q", t.Functions[i])
+	if others != "" {
+		message += ", only " + others
+	}
+	return &unusableError{t.Positions[i], message, hint}
 }
 
 func (t *tool) functionNames() string {
@@ -333,30 +365,39 @@ func (s *Session) dropPlugins() error {
 }
 
 // Tools describes the tools of a policy as far as that can be done without running anything: as families whose functions cannot be called. Plugins are read as
-// [Config.Plugins] says. Of a plugin in Python it knows the functions that the policy names, and not their parameters; the family of one of which the policy
-// names none is empty.
+// [Config.Plugins] says, and python reads those in Python, if it is not nil. The functions of such a plugin are those that the policy names or,
+// if it names none, those that python finds, without their parameters; the family of one of which neither says any is empty.
 //
-// A plugin that is not the one that the policy means, wants more than it is granted, or does not have what it describes is a mistake of the policy: the error
-// is of type [policies.Errors].
-func Tools(policy *policies.Policy, known *capabilities.Registry, read func(path string) ([]byte, error)) ([]capabilities.Family, error) {
+// A plugin that is not the one that the policy means, wants more than it is granted, cannot be parsed, or does not have what it describes or the policy names is a
+// mistake of the policy: the error is of type [policies.Errors], and the families are those of the other tools.
+func Tools(policy *policies.Policy, known *capabilities.Registry, read func(path string) ([]byte, error), python ReadPython) ([]capabilities.Family, error) {
 	var families []capabilities.Family
 	var unusable toolsError
 	for i := range policy.Tools {
 		t := &tool{Tool: &policy.Tools[i]}
-		if err := t.foresee(pluginFiles{policy, read}, known); err != nil {
+		switch err := t.foresee(pluginFiles{policy, read}, known, python); {
+		case errors.Is(err, errReader):
+			return nil, err
+		case err != nil:
 			unusable.add(policy, t, err)
-			continue
+		default:
+			families = append(families, t.family())
 		}
-		families = append(families, t.family())
 	}
 	if unusable.mistakes != nil {
-		return nil, unusable.mistakes
+		return families, unusable.mistakes
 	}
 	return families, nil
 }
 
+// ReadPython reads a tool's file of Python, with a [PythonReader]. path is that of the policy's folder joined with what the policy says.
+type ReadPython func(t *policies.Tool, path string, source []byte) (*PythonFile, error)
+
+// errReader says that a file of Python was not read, for no fault of the file's.
+var errReader = errors.New("host: Python is not read")
+
 // foresee finds out what can be known of a tool that does not run.
-func (t *tool) foresee(files pluginFiles, known *capabilities.Registry) error {
+func (t *tool) foresee(files pluginFiles, known *capabilities.Registry, python ReadPython) error {
 	plugin, err := t.read(files)
 	if err != nil {
 		return err
@@ -365,16 +406,37 @@ func (t *tool) foresee(files pluginFiles, known *capabilities.Registry) error {
 		return err
 	}
 	if t.IsPython() {
-		for _, name := range t.Functions {
-			t.functions = append(t.functions, toolFunction{name: name, signature: "(*args, **kwargs)"})
-		}
-		return t.checkFunctions()
+		return t.foreseePython(besidePolicy(files.policy, t.Plugin), plugin, python)
 	}
 	if err := t.describeModule(plugin, files); err != nil {
 		return err
 	}
 	if _, err := t.link(plugin, known); err != nil {
 		return err
+	}
+	return t.checkFunctions()
+}
+
+// foreseePython finds out what a file of Python has.
+func (t *tool) foreseePython(path string, source []byte, python ReadPython) error {
+	names := t.Functions
+	if python != nil {
+		file, err := python(t.Tool, path, source)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errReader, err)
+		}
+		if err := file.check(t); err != nil {
+			return err
+		}
+		t.doc = file.Doc
+		if len(names) == 0 {
+			for _, f := range file.Functions {
+				names = append(names, f.Name)
+			}
+		}
+	}
+	for _, name := range names {
+		t.functions = append(t.functions, toolFunction{name: name, signature: "(*args, **kwargs)"})
 	}
 	return t.checkFunctions()
 }

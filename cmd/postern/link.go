@@ -111,7 +111,7 @@ func grantedSymbols(policy *policies.Policy, known *capabilities.Registry) ([]st
 
 // describedTools describes the tools of a policy, all of whose functions must be known.
 func describedTools(policy *policies.Policy, known *capabilities.Registry) ([]capabilities.Family, error) {
-	tools, err := host.Tools(policy, known, nil)
+	tools, err := host.Tools(policy, known, nil, nil)
 	if err != nil {
 		return nil, fmt.Errorf("policy: %w", err)
 	}

@@ -43,6 +43,8 @@ printed too, and change nothing.`)
 	if err != nil {
 		return c.fail(err)
 	}
+	look := &toolLook{cli: c}
+	defer look.close()
 	report := checkReport{OK: true, Files: []checkedFile{}}
 	worst := exitOK
 	for _, file := range files {
@@ -53,7 +55,7 @@ printed too, and change nothing.`)
 			_, err = host.LoadPackages(policy, "", known)
 		}
 		if err == nil {
-			_, err = host.Tools(policy, known, nil)
+			_, err = look.tools(policy, known)
 		}
 		switch {
 		case errors.As(err, &mistakes):

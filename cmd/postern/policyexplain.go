@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,7 +11,6 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/postern-sandbox/postern/capabilities"
 	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
@@ -52,13 +52,21 @@ Exit codes: 0; with a call, 3 unless it is allowed as it is (a human would have 
 	if err != nil {
 		return c.fail(err)
 	}
-	if capability == "" {
-		return c.explainPolicy(policy, *connect, *asJSON)
+	look := &toolLook{cli: c}
+	defer look.close()
+	seen, err := look.tools(policy, known)
+	var unusable policies.Errors
+	if err != nil && !errors.As(err, &unusable) {
+		return c.fail(err)
 	}
-	if tools, err := host.Tools(policy, known, nil); err == nil { // `policy check` says why not
-		if message, hint := missingFunction(policy, tools, capability); message != "" {
-			return c.fail(usageError(hint, "%s", message))
-		}
+	if !*asJSON {
+		c.warnings(unusable)
+	}
+	if capability == "" {
+		return c.explainPolicy(policy, seen, *connect, *asJSON)
+	}
+	if message, hint := seen.missing(policy, capability); message != "" {
+		return c.fail(usageError(hint, "%s", message))
 	}
 	call, err := explainCall(policy, capability, *arguments)
 	if err != nil {
@@ -78,9 +86,12 @@ Exit codes: 0; with a call, 3 unless it is allowed as it is (a human would have 
 	return exitOK
 }
 
-// explainPolicy explains all of a policy, and with connect what its MCP servers have.
-func (c *cli) explainPolicy(policy *policies.Policy, connect, asJSON bool) int {
+// explainPolicy explains all of a policy, with the functions of its tools, and with connect what its MCP servers have.
+func (c *cli) explainPolicy(policy *policies.Policy, seen *seenTools, connect, asJSON bool) int {
 	e := explainedPolicy{Explanation: policy.Explain(time.Now())}
+	for i := range e.Tools {
+		seen.explain(policy, &e.Tools[i])
+	}
 	all := true
 	if connect {
 		e.Connected = c.lookAt(policy)
@@ -102,6 +113,30 @@ func (c *cli) explainPolicy(policy *policies.Policy, connect, asJSON bool) int {
 		return exitUsage
 	}
 	return exitOK
+}
+
+// explain adds to a tool what its granted functions are. Their names and texts are the plugin's.
+func (s *seenTools) explain(policy *policies.Policy, e *policies.ExplainedGrant) {
+	family, _ := s.family(e.Family)
+	grant := policy.Grant(e.Family)
+	e.Doc = family.Doc
+	for _, c := range family.Capabilities {
+		spec := c.Spec()
+		if !grant.Names(spec.Function) {
+			continue
+		}
+		f := policies.ExplainedFunction{Name: spec.Function, Signature: spec.Signature, Effects: spec.Effects.String(), Doc: spec.Doc, Position: e.Position}
+		if i := slices.Index(grant.Functions, f.Name); i >= 0 {
+			f.Position = grant.Positions[i].String()
+		}
+		if file := s.files[e.Family]; file != nil {
+			f.Signature = "(…)"
+			if i := slices.IndexFunc(file.Functions, func(other host.PythonFunction) bool { return other.Name == f.Name }); i >= 0 {
+				f.Signature, f.Doc = file.Functions[i].Signature, file.Functions[i].Doc
+			}
+		}
+		e.Functions = append(e.Functions, f)
+	}
 }
 
 // explainedPolicy is the JSON of `postern policy explain --json FILE`.
@@ -131,24 +166,6 @@ func explained(args []string, families map[string][]string) (file, capability st
 		return args[0], args[1], nil
 	}
 	return "", "", usageError("usage: postern "+explainUsage, "more than a policy and a function")
-}
-
-// missingFunction says that a tool does not have the function which a call is of. A plugin in Python does not say without running which it has: then it says
-// nothing. tools are what [host.Tools] gives.
-func missingFunction(policy *policies.Policy, tools []capabilities.Family, capability string) (message, hint string) {
-	name, function, _ := strings.Cut(capability, ".")
-	tool := policy.Tool(name)
-	i := slices.IndexFunc(tools, func(f capabilities.Family) bool { return f.Name == name })
-	if tool == nil || tool.IsPython() || i < 0 {
-		return "", ""
-	}
-	var names []string
-	for _, c := range tools[i].Capabilities {
-		if names = append(names, c.Spec().Function); c.Spec().Function == function {
-			return "", ""
-		}
-	}
-	return fmt.Sprintf("the plugin of [tool.%s] has no function %q", name, function), "it has " + strings.Join(names, ", ")
 }
 
 // explainedCall is the JSON of `postern policy explain --json FILE FAMILY.FUNCTION`.
@@ -251,7 +268,7 @@ func (c *cli) printExplanation(e *policies.Explanation) error {
 	}
 	for _, g := range append(grants, e.Servers...) {
 		fmt.Fprintln(out)
-		if err := printGrant(out, &g, e.File); err != nil {
+		if err := printGrant(out, &g, e.File, g.Rule == "tool."+g.Family); err != nil {
 			return err
 		}
 	}
@@ -276,20 +293,35 @@ func (c *cli) printExplanation(e *policies.Explanation) error {
 	return nil
 }
 
-// printGrant prints a grant as a table: its functions by their effects, then its terms with their places.
-func printGrant(out io.Writer, g *policies.ExplainedGrant, file string) error {
+// printFunction prints a function with what its provider says of it.
+func printFunction(out io.Writer, call, doc string) {
+	fmt.Fprintf(out, "    %s\n", visibleName(call))
+	if doc != "" {
+		fmt.Fprintln(out, wrap(visibleName(doc), 100, "        "))
+	}
+}
+
+// printGrant prints a grant as a table: its functions by their effects, those of a tool with signatures, then its terms with their places.
+func printGrant(out io.Writer, g *policies.ExplainedGrant, file string, signatures bool) error {
 	fmt.Fprintf(out, "%s  %s\n", g.Rule, g.Position)
 	for _, effects := range []string{"pure", "reads", "writes", "reads and writes", "unknown"} {
-		var names []string
-		for _, f := range g.Functions {
-			if f.Effects == effects {
-				names = append(names, f.Name)
-			}
-		}
+		functions := slices.DeleteFunc(slices.Clone(g.Functions), func(f policies.ExplainedFunction) bool { return f.Effects != effects })
 		if effects == "unknown" {
 			effects = "what these do, their provider knows"
 		}
-		if len(names) > 0 {
+		switch {
+		case len(functions) == 0:
+			continue
+		case signatures:
+			fmt.Fprintf(out, "  %s\n", effects)
+			for _, f := range functions {
+				printFunction(out, f.Name+f.Signature, f.Doc)
+			}
+		default:
+			names := make([]string, len(functions))
+			for i, f := range functions {
+				names[i] = f.Name
+			}
 			fmt.Fprintf(out, "  %s\n%s\n", effects, wrap(strings.Join(names, ", "), 100, "    "))
 		}
 	}

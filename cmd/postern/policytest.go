@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/postern-sandbox/postern/capabilities"
-	"github.com/postern-sandbox/postern/host"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -37,10 +36,12 @@ Exit codes: 0 when all tests pass; 1 when one fails; 2 for mistakes in a policy 
 	if err != nil {
 		return c.fail(err)
 	}
+	look := &toolLook{cli: c}
+	defer look.close()
 	report := testReport{OK: true, Files: []testedPolicy{}}
 	worst := exitOK
 	for _, file := range files {
-		tested, policyReport, err := testPolicy(file, known, filter.MatchString)
+		tested, policyReport, err := look.testPolicy(file, known, filter.MatchString)
 		switch {
 		case err != nil && *asJSON:
 			worst = exitUsage
@@ -113,18 +114,11 @@ func testFiles(file string) (policy, tests string) {
 }
 
 // checkSteps checks that what the tests call of tools is there.
-func checkSteps(suite *policies.Suite, policy *policies.Policy, known *capabilities.Registry) error {
-	if len(policy.Tools) == 0 {
-		return nil
-	}
-	families, err := host.Tools(policy, known, nil)
-	if err != nil {
-		return err
-	}
+func checkSteps(suite *policies.Suite, policy *policies.Policy, seen *seenTools) error {
 	var mistakes policies.Errors
 	for _, test := range suite.Tests {
 		for _, step := range test.Steps {
-			if message, hint := missingFunction(policy, families, step.Call); message != "" {
+			if message, hint := seen.missing(policy, step.Call); message != "" {
 				mistakes = append(mistakes, &policies.Error{Position: step.Position, Message: message, Hint: hint})
 			}
 		}
@@ -135,7 +129,7 @@ func checkSteps(suite *policies.Suite, policy *policies.Policy, known *capabilit
 	return nil
 }
 
-func testPolicy(file string, known *capabilities.Registry, wanted func(string) bool) (testedPolicy, *policies.Report, error) {
+func (l *toolLook) testPolicy(file string, known *capabilities.Registry, wanted func(string) bool) (testedPolicy, *policies.Report, error) {
 	r := testedPolicy{Mistakes: []finding{}, Results: []testResult{}, Coverage: testCoverage{Untested: []untested{}}}
 	r.Policy, r.Tests = testFiles(file)
 	policy, err := lookPolicy(r.Policy, known)
@@ -150,7 +144,11 @@ func testPolicy(file string, known *capabilities.Registry, wanted func(string) b
 	if err != nil {
 		return r, nil, err
 	}
-	if err := checkSteps(suite, policy, known); err != nil {
+	seen, err := l.tools(policy, known)
+	if err != nil {
+		return r, nil, err
+	}
+	if err := checkSteps(suite, policy, seen); err != nil {
 		return r, nil, err
 	}
 	report := suite.Run(policy, wanted)

@@ -152,11 +152,9 @@ func printOffered(out io.Writer, t offeredTool) {
 	if t.Original != t.Name {
 		name += "  (" + t.Original + ")"
 	}
-	fmt.Fprintf(out, "    %s\n", visibleName(name))
-	switch {
-	case t.Unusable != "":
-		fmt.Fprintln(out, visibleName(wrap("cannot be used: "+t.Unusable, 100, "        ")))
-	case t.Doc != "":
-		fmt.Fprintln(out, wrap(visibleName(t.Doc), 100, "        "))
+	doc := t.Doc
+	if t.Unusable != "" {
+		doc = "cannot be used: " + t.Unusable
 	}
+	printFunction(out, name, doc)
 }
