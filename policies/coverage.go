@@ -24,12 +24,13 @@ type Untested struct {
 // A cover counts decisions by what decided.
 type cover struct {
 	p         *Policy
+	tools     map[string][]string // functions of tools that do not name theirs
 	functions map[string]bool
 	terms     map[string]bool // by rule, key and position
 }
 
-func newCover(p *Policy) *cover {
-	return &cover{p: p, functions: map[string]bool{}, terms: map[string]bool{}}
+func newCover(p *Policy, tools map[string][]string) *cover {
+	return &cover{p: p, tools: tools, functions: map[string]bool{}, terms: map[string]bool{}}
 }
 
 func termID(rule, key string, at Position) string { return fmt.Sprint(rule, " ", key, " ", at) }
@@ -45,34 +46,47 @@ func (c *cover) note(capability string, d *Decision) {
 
 func (c *cover) result() Coverage {
 	var r Coverage
-	var grants []*Grant
 	for i := range c.p.Grants {
-		grants = append(grants, &c.p.Grants[i])
+		c.add(&r, "", &c.p.Grants[i])
 	}
-	for _, g := range append(grants, c.p.OpenGrants()...) {
-		for j, name := range g.Functions {
-			r.Functions++
-			if full := g.Family + "." + name; c.allowed(full) {
-				r.FunctionsAllowed++
-			} else {
-				at := g.Position
-				if j < len(g.Positions) {
-					at = g.Positions[j]
-				}
-				r.Untested = append(r.Untested, Untested{full, "no call of it was allowed", at})
-			}
-		}
-		for _, t := range c.p.refusing(g) {
-			r.Terms++
-			if c.terms[termID(g.Rule(), t.Subject, t.Position)] {
-				r.TermsDecided++
-			} else {
-				t.Subject = g.Rule() + "." + t.Subject
-				r.Untested = append(r.Untested, t)
+	for _, g := range c.p.OpenGrants() {
+		c.add(&r, "", g)
+		if t := c.p.Tool(g.Family); t != nil {
+			for i := range t.Grants {
+				c.add(&r, t.Name, &t.Grants[i])
 			}
 		}
 	}
 	return r
+}
+
+// add counts a grant, that of a tool if one is named.
+func (c *cover) add(r *Coverage, tool string, g *Grant) {
+	functions := g.Functions
+	if len(functions) == 0 {
+		functions = c.tools[g.Family]
+	}
+	for j, name := range functions {
+		r.Functions++
+		if full := calledBy(tool, g.Family+"."+name); c.allowed(full) {
+			r.FunctionsAllowed++
+		} else {
+			at := g.Position
+			if j < len(g.Positions) {
+				at = g.Positions[j]
+			}
+			r.Untested = append(r.Untested, Untested{full, "no call of it was allowed", at})
+		}
+	}
+	for _, t := range c.p.refusing(g) {
+		r.Terms++
+		if c.terms[termID(g.Rule(), t.Subject, t.Position)] {
+			r.TermsDecided++
+		} else {
+			t.Subject = g.Rule() + "." + t.Subject
+			r.Untested = append(r.Untested, t)
+		}
+	}
 }
 
 // allowed reports whether a call of a function was allowed, or of one that a pattern stands for.

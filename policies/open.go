@@ -185,7 +185,7 @@ func (p *Policy) Callable() Vocabulary {
 		if v.Families == nil {
 			v.Families = map[string]Family{}
 		}
-		v.Families[g.Family] = Family{Open: true}
+		v.Families[g.Family] = Family{Open: true, tool: p.Tool(g.Family) != nil}
 	}
 	return v
 }

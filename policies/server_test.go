@@ -95,6 +95,76 @@ steps = [
 	}
 }
 
+const toolTables = `policy = 1
+name = "n"
+[tool.a]
+plugin = "a.wasm"
+sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+functions = ["one", "two"]
+calls = 3
+[tool.a.grant.http]
+functions = ["get"]
+urls = ["https://api.example.com/**"]
+calls = 1
+rate = "2/m"
+[tool.b]
+plugin = "b.wasm"
+sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+[tool.b.grant.http]
+functions = ["get"]
+urls = ["https://api.example.com/**"]
+`
+
+// Tests are about what tools call too, and the coverage counts tools and what they are granted.
+func TestTestsAboutTools(t *testing.T) {
+	p := parse(t, toolTables)
+	suite, err := policies.ParseTests("t", []byte(`
+[[test]]
+name = "its own grants, quotas and rates"
+steps = [
+  { call = "a.one", expect = "allow", repeat = 3 },
+  { call = "a.one", expect = "deny", by = "calls" },
+  { tool = "a", call = "http.get", args = ["https://api.example.com/x"], expect = "allow" },
+  { tool = "a", call = "http.get", args = ["https://api.example.com/x"], expect = "deny", by = "calls" },
+  { tool = "a", call = "http.get", args = ["https://evil.example/"], expect = "deny", by = "urls" },
+  { tool = "b", call = "http.get", args = ["https://api.example.com/x"], expect = "allow", repeat = 4 },
+  { tool = "a", call = "math.sqrt", args = [4], expect = "deny", reason = "there is no [tool.a.grant.math]" },
+  { call = "http.get", args = ["https://api.example.com/x"], expect = "deny", reason = "there is no [grant.http]" },
+  { call = "b.three", expect = "allow" },
+]
+`), p.Callable())
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite.Tools = map[string][]string{"a": {"one", "two", "unnamed"}, "b": {"four", "three"}}
+	report := suite.Run(p, nil)
+	for _, result := range report.Results {
+		for _, failure := range result.Failures {
+			t.Error(failure)
+		}
+	}
+	if c := report.Coverage; c.Functions != 6 || c.FunctionsAllowed != 4 || c.Terms != 5 || c.TermsDecided != 3 {
+		t.Errorf("coverage %+v", c)
+	}
+	var untested []string
+	for _, u := range report.Coverage.Untested {
+		untested = append(untested, u.Subject)
+	}
+	if got := strings.Join(untested, ", "); got != "a.two, tool.a.grant.http.rate, b.four, tool.b.grant.http.urls" {
+		t.Errorf("not tested: %s", got)
+	}
+	for keys, want := range map[string]string{
+		`tool = "aa", call = "http.get"`: `there is no tool "aa" (did you mean "a"?)`,
+		`tool = "http", call = "http.x"`: `there is no tool "http"`,
+		`tool = "a", call = "b.three"`:   `a tool calls capabilities alone, and not "b.three"`,
+	} {
+		_, err := policies.ParseTests("t", []byte("test = [{ name = \"n\", expect = \"deny\", "+keys+" }]\n"), p.Callable())
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", keys, err, want)
+		}
+	}
+}
+
 // The functions of an open family are not known when a policy is checked: any name can be one.
 func TestOpenFamily(t *testing.T) {
 	vocab := vocabulary()

@@ -18,6 +18,10 @@ type Suite struct {
 	File  string
 	Now   time.Time // when the tests begin that do not say
 	Tests []Test
+
+	// Tools are the functions of the tools whose tables do not name theirs: the coverage counts those that are known. Whoever knows
+	// the plugins sets it before [Suite.Run].
+	Tools map[string][]string
 }
 
 // A Test is one [[test]]: calls of one host, one after the other, in sessions that are new.
@@ -31,6 +35,7 @@ type Test struct {
 type Step struct {
 	Position Position
 	Call     string // "http.get"
+	Tool     string // which tool makes the call, under its own grants; empty is the code that is run
 	Args     Written
 	Expect   string        // ExpectAllow, ExpectDeny or ExpectAsk
 	Reason   string        // what the reason or the hint contains; empty is anything
@@ -88,6 +93,7 @@ var suiteKeys = section[Suite]{
 
 var stepKeys = section[Step]{
 	{Key: Key{Path: "call"}, read: readStepCall},
+	{Key: Key{Path: "tool"}, read: readStepTool},
 	{Key: Key{Path: "args"}, read: readStepArgs},
 	{Key: Key{Path: "expect"}, read: func(c *checker, f field, into *Step) {
 		into.Expect = c.choice(f, ExpectAllow, ExpectDeny, ExpectAsk)
@@ -206,6 +212,10 @@ func (c *checker) checkStep(path string, item *value, s *Step) {
 			c.report(item.at, fmt.Sprintf("%q is missing%s", needed.name, in(path)), needed.hint)
 		}
 	}
+	family, _, _ := strings.Cut(s.Call, ".")
+	if e, ok := item.table.get("call"); ok && s.Tool != "" && c.vocab.Families[family].Open {
+		c.complain(field{path + "call", e.at, e.value}, &complaint{e.value.at, "a tool calls capabilities alone, and not " + quote(s.Call), "leave tool out: it says who calls"})
+	}
 	if e, ok := item.table.get("approval"); ok && s.Expect == ExpectAsk {
 		c.report(e.at, path+"approval: nobody answers a question that is expected to be open", `expect "allow" or "deny", or leave approval out`)
 	}
@@ -238,6 +248,24 @@ func readStepCall(c *checker, f field, into *Step) {
 	default:
 		into.Call = text
 	}
+}
+
+func readStepTool(c *checker, f field, into *Step) {
+	name, ok := c.text(f)
+	if !ok {
+		return
+	}
+	if !c.vocab.Families[name].tool {
+		var tools []string
+		for _, family := range c.vocab.familyNames() {
+			if c.vocab.Families[family].tool {
+				tools = append(tools, family)
+			}
+		}
+		c.complain(f, &complaint{f.value.at, "there is no tool " + quote(name), c.suggest(name, tools, choices("there are", tools))})
+		return
+	}
+	into.Tool = name
 }
 
 // readStepArgs reads arguments: an array by place, a table by name, or JSON in a string for what TOML has no values for.
@@ -345,7 +373,7 @@ type StepResult struct {
 // Run makes the calls of all tests that are wanted, each test under a host and with sessions of its own, and compares what [Policy.Ask]
 // decides with what is expected.
 func (s *Suite) Run(p *Policy, wanted func(name string) bool) *Report {
-	cover := newCover(p)
+	cover := newCover(p, s.Tools)
 	r := &Report{Results: []TestResult{}}
 	for i := range s.Tests {
 		if t := &s.Tests[i]; wanted == nil || wanted(t.Name) {
@@ -358,7 +386,7 @@ func (s *Suite) Run(p *Policy, wanted func(name string) bool) *Report {
 
 func (t *Test) run(p *Policy, now time.Time, cover *cover) TestResult {
 	r := TestResult{Name: t.Name, Position: t.Position}
-	sessions, rates := map[string]*Usage{}, new(Rates)
+	sessions, rates := map[string]*Usage{}, map[string]*Rates{}
 	for i := range t.Steps {
 		s := &t.Steps[i]
 		now = now.Add(s.After)
@@ -368,10 +396,13 @@ func (t *Test) run(p *Policy, now time.Time, cover *cover) TestResult {
 		if sessions[s.Session] == nil {
 			sessions[s.Session] = new(Usage)
 		}
+		if rates[s.Tool] == nil {
+			rates[s.Tool] = new(Rates)
+		}
 		args := p.Arrange(s.Call, s.Args)
-		done := StepResult{Position: s.Position, Call: s.Call + "(" + args.String() + ")"}
+		done := StepResult{Position: s.Position, Call: s.capability() + "(" + args.String() + ")"}
 		for n := int64(1); n <= s.Repeat; n++ {
-			done.Decision = s.decide(p, args, now, sessions[s.Session], rates, cover)
+			done.Decision = s.decide(p, args, now, sessions[s.Session], rates[s.Tool], cover)
 			if failure := s.judge(&done.Decision); failure != "" {
 				if s.Repeat > 1 {
 					failure = fmt.Sprintf("call %d of %d: %s", n, s.Repeat, failure)
@@ -388,10 +419,28 @@ func (t *Test) run(p *Policy, now time.Time, cover *cover) TestResult {
 	return r
 }
 
+// capability is how messages call what is called.
+func (s *Step) capability() string { return calledBy(s.Tool, s.Call) }
+
+// calledBy is the name of a capability that a tool calls; an empty tool is the code that is run.
+func calledBy(tool, capability string) string {
+	if tool == "" {
+		return capability
+	}
+	return "tool " + tool + ": " + capability
+}
+
 func (s *Step) decide(p *Policy, args Written, now time.Time, usage *Usage, rates *Rates, cover *cover) Decision {
+	if s.Tool != "" {
+		tool := p.Tool(s.Tool)
+		if tool == nil {
+			return Decision{Reason: "the policy has no [tool." + s.Tool + "]"}
+		}
+		p, usage = tool.Policy(), usage.Tool(s.Tool)
+	}
 	call := Call{Capability: s.Call, Session: s.Session, Now: now, Usage: usage, Rates: rates}
 	d := p.Ask(call, args)
-	cover.note(s.Call, &d)
+	cover.note(s.capability(), &d)
 	if !d.Ask || s.Approval == "" {
 		return d
 	}
@@ -405,7 +454,7 @@ func (s *Step) decide(p *Policy, args Written, now time.Time, usage *Usage, rate
 		call.Approval.Allow = true
 	}
 	d = p.Ask(call, args)
-	cover.note(s.Call, &d)
+	cover.note(s.capability(), &d)
 	return d
 }
 

@@ -42,6 +42,8 @@ type Family struct {
 	// parameters and effects. Functions is then empty.
 	Open bool
 
+	tool bool // of [Policy.Callable]: a tool, which can itself call
+
 	// Scopes are the family's own keys in a grant, in the order in which the
 	// reference explains them.
 	Scopes []ScopeKey

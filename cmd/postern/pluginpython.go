@@ -70,6 +70,17 @@ func (s *seenTools) family(name string) (capabilities.Family, bool) {
 	return capabilities.Family{}, false
 }
 
+// functions are those of each tool.
+func (s *seenTools) functions() map[string][]string {
+	functions := make(map[string][]string)
+	for _, family := range s.families {
+		for _, c := range family.Capabilities {
+			functions[family.Name] = append(functions[family.Name], c.Spec().Function)
+		}
+	}
+	return functions
+}
+
 // missing says that a tool does not have the function which a call is of. Of a tool that cannot be used it says nothing.
 func (s *seenTools) missing(policy *policies.Policy, capability string) (message, hint string) {
 	name, function, _ := strings.Cut(capability, ".")

@@ -118,6 +118,9 @@ func checkSteps(suite *policies.Suite, policy *policies.Policy, seen *seenTools)
 	var mistakes policies.Errors
 	for _, test := range suite.Tests {
 		for _, step := range test.Steps {
+			if step.Tool != "" {
+				continue
+			}
 			if message, hint := seen.missing(policy, step.Call); message != "" {
 				mistakes = append(mistakes, &policies.Error{Position: step.Position, Message: message, Hint: hint})
 			}
@@ -151,6 +154,7 @@ func (l *toolLook) testPolicy(file string, known *capabilities.Registry, wanted 
 	if err := checkSteps(suite, policy, seen); err != nil {
 		return r, nil, err
 	}
+	suite.Tools = seen.functions()
 	report := suite.Run(policy, wanted)
 	r.OK = report.OK()
 	for _, t := range report.Results {
