@@ -21,7 +21,15 @@ func (l *learner) policy() ([]byte, error) {
 	fmt.Fprintf(&b, "[limits]\nhost_calls = %d # as many as it made; more?\n\n", max(l.result.Usage.HostCalls, 1))
 	fmt.Fprintf(&b, "[python]\nimports = [%s]\n", quoted(l.imports))
 	for _, name := range slices.Sorted(maps.Keys(l.functions)) {
-		b.WriteString("\n" + l.grant(name))
+		if l.base.tool(name) == nil && l.base.server(name) == nil {
+			b.WriteString("\n" + l.grant(name))
+			continue
+		}
+		table, err := l.base.learned(l, name)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteString("\n" + table)
 	}
 	return policies.Format(l.program.policyName()+".toml", []byte(b.String()), l.vocab)
 }
@@ -41,17 +49,8 @@ func (l *learner) grant(name string) string {
 			reads, writes, calls = reads || f.Reads, writes || f.Writes, calls+called[f.Name]
 		}
 	}
-	tried := slices.DeleteFunc(slices.Clone(l.calls), func(t triedCall) bool { return t.family != name })
-	for i, call := range tried {
-		if i == 0 {
-			b.WriteString("# It tried, or called:\n")
-		}
-		if i == 10 {
-			fmt.Fprintf(&b, "#   and %d more\n", len(tried)-i)
-			break
-		}
-		fmt.Fprintf(&b, "#   %s\n", visibleName(call.String()))
-	}
+	tried := slices.DeleteFunc(slices.Clone(l.calls), func(t triedCall) bool { return t.tool != "" || t.family != name })
+	b.WriteString(listTried(tried))
 	fmt.Fprintf(&b, "[grant.%s]\nfunctions = [%s]\n", name, quoted(functions))
 	scope, questions := l.scope(name, tried)
 	b.WriteString(scope)
@@ -62,6 +61,22 @@ func (l *learner) grant(name string) string {
 		b.WriteString("approve = \"once\" # it can change things: may it without a human?\n")
 	}
 	b.WriteString(questions)
+	return b.String()
+}
+
+// listTried lists calls in comments.
+func listTried(tried []triedCall) string {
+	var b strings.Builder
+	for i, call := range tried {
+		if i == 0 {
+			b.WriteString("# It tried, or called:\n")
+		}
+		if i == 10 {
+			fmt.Fprintf(&b, "#   and %d more\n", len(tried)-i)
+			break
+		}
+		fmt.Fprintf(&b, "#   %s\n", visibleName(call.String()))
+	}
 	return b.String()
 }
 

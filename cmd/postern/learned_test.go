@@ -61,7 +61,7 @@ func TestLearnedScope(t *testing.T) {
 			}
 			w.Kwargs = []values.Keyword{{Name: "headers", Value: d}}
 		}
-		return triedCall{"web", "get", w}
+		return triedCall{"", "web", "get", w}
 	}
 	for name, test := range map[string]struct {
 		tried           []triedCall

@@ -22,7 +22,7 @@ import (
 	"github.com/postern-sandbox/postern/policies"
 )
 
-const learnUsage = "policy learn [--allow PATTERN[: TERMS]]... [-o FILE [--force]] PROGRAM"
+const learnUsage = "policy learn [--base POLICY] [--allow PATTERN[: TERMS]]... [-o FILE [--force]] PROGRAM"
 
 func (c *cli) policyLearn(args []string) int {
 	f := c.newFlags(learnUsage, `Runs a program to find out what it needs, and prints the smallest policy that would permit what it tried: modules, functions, and the
@@ -34,10 +34,16 @@ granted: modules of the guest and pure functions, such as math.sqrt. A denial us
 learned. --allow 'fs.read: roots = { data = "./data" }' really grants functions, by a pattern such as 'fs.*', under the terms that
 follow the colon, in TOML. The program is run again for each module that it turns out to need, but never after a call with effects was made.
 
+With --base, the program may also use the tools and the MCP servers of that policy. What they are (plugins, commands, digests, terms, what tools
+may call themselves) is taken over, and of their functions those that were called. Tools run, in their sandboxes, and what they call themselves that
+has effects is denied. The servers that the program imports are started or reached and asked for their tools, and none of these is called.
+--allow 'NAME.*' really grants them.
+
 The policy goes to stdout, or with -o into a file. If the file is there, the command says what would be gained and lost, and writes only
 with --force. What the program prints goes to stderr.`)
 	var allow list
 	f.Var(&allow, "allow", "really grant the functions that match `PATTERN`, under the terms behind a colon; can be repeated")
+	basePath := f.String("base", "", "the `POLICY` whose tools and MCP servers the program may use")
 	output := f.String("o", "", "write the policy to `FILE`")
 	force := f.Bool("force", false, "replace the file of -o")
 	code := f.String("c", "", "learn from `CODE` instead of a file")
@@ -62,6 +68,12 @@ with --force. What the program prints goes to stderr.`)
 		return c.fail(err)
 	}
 	l := &learner{cli: c, program: program, folder: filepath.Dir(*output), registry: known, vocab: vocab, functions: map[string]map[string]int{}, wanted: map[string]bool{}}
+	if *basePath != "" {
+		if l.base, err = c.newLearnBase(*basePath, known); err != nil {
+			return c.fail(err)
+		}
+		defer func() { l.base.close() }()
+	}
 	if err := l.allow(allow); err != nil {
 		return c.fail(err)
 	}
@@ -113,6 +125,7 @@ type learner struct {
 	folder   string // of the policy, which paths in it are relative to
 	registry *capabilities.Registry
 	vocab    policies.Vocabulary
+	base     *learnBase // whose tools and servers can be used; nil if none was given
 
 	allowed map[string]bool   // functions that are really granted, "http.get"
 	terms   map[string]string // TOML for the grants of families, as given with --allow
@@ -130,11 +143,15 @@ type learner struct {
 
 // A triedCall is a call that the program made, or wanted to make.
 type triedCall struct {
+	tool             string // which made it; empty is the program
 	family, function string
 	written          policies.Written
 }
 
 func (t *triedCall) String() string {
+	if t.tool != "" {
+		return fmt.Sprintf("tool %s: %s.%s(%s)", t.tool, t.family, t.function, t.written)
+	}
 	return fmt.Sprintf("%s.%s(%s)", t.family, t.function, t.written)
 }
 
@@ -168,6 +185,11 @@ func (l *learner) allow(patterns []string) error {
 				if terms := strings.TrimSpace(terms); terms != "" && !strings.Contains(l.terms[name], terms) {
 					l.terms[name] += terms + "\n"
 				}
+			}
+		}
+		if !found && l.base.allow(pattern) {
+			if found = true; strings.TrimSpace(terms) != "" {
+				return usageError("terms of tools and servers are those of --base", "--allow: %q is about a tool or server, and has terms", text)
 			}
 		}
 		if !found {
@@ -208,6 +230,9 @@ func (l *learner) trial() (*policies.Policy, error) {
 			}
 		}
 	}
+	if l.base != nil {
+		b.WriteString(l.base.trial(l))
+	}
 	p, err := policies.Parse(filepath.Join(l.folder, "(learning)"), []byte(b.String()), l.vocab)
 	if err != nil && len(l.terms)+len(l.allowed) > 0 {
 		var mistakes policies.Errors
@@ -240,16 +265,28 @@ func quoted(names []string) string {
 // run runs the program until it tries no module that is new.
 func (l *learner) run() error {
 	for l.runs < maxRuns {
+		if l.base != nil {
+			if err := l.base.connect(l.cli); err != nil {
+				return err
+			}
+		}
 		p, err := l.trial()
 		if err != nil {
 			return err
 		}
-		before := len(l.imports) + len(l.wanted)
+		before := l.found()
 		if err := l.once(p); err != nil {
 			return err
 		}
-		if len(l.imports)+len(l.wanted) == before || l.effects {
+		if l.found() == before || l.effects {
 			break
+		}
+	}
+	if l.base != nil {
+		for name := range l.base.used {
+			if l.functions[name] == nil {
+				l.functions[name] = map[string]int{}
+			}
 		}
 	}
 	// A module whose constants alone are used leaves no call.
@@ -266,6 +303,15 @@ func (l *learner) run() error {
 	return nil
 }
 
+// found is how many modules were found that the program imports.
+func (l *learner) found() int {
+	n := len(l.imports) + len(l.wanted)
+	if l.base != nil {
+		n += len(l.base.used)
+	}
+	return n
+}
+
 // imported reports whether a line of a program seems to import a module.
 func imported(code, module string) bool {
 	return regexp.MustCompile(`(?m)^\s*(import\s+([\w.]+(\s+as\s+\w+)?\s*,\s*)*|from\s+)` + module + `\b`).MatchString(code)
@@ -275,9 +321,17 @@ func imported(code, module string) bool {
 func (l *learner) once(p *policies.Policy) error {
 	l.runs++
 	l.functions, l.calls, l.missing, l.denied = map[string]map[string]int{}, nil, nil, nil
+	known := l.registry
+	if l.base != nil {
+		clear(l.base.calls)
+		var err error
+		if known, err = capabilities.NewRegistry(append(known.Families(), l.base.families...)...); err != nil {
+			return err
+		}
+	}
 	log := new(triedLog)
 	done := l.cli.progress(p)
-	h, err := host.New(l.cli.ctx, host.Config{Policy: p, Capabilities: l.registry, Audit: log, Logger: hclog.NewNullLogger()})
+	h, err := host.New(l.cli.ctx, host.Config{Policy: p, Capabilities: known, Audit: log, Logger: hclog.NewNullLogger()})
 	done()
 	if err != nil {
 		return err
@@ -299,6 +353,8 @@ func (l *learner) once(p *policies.Policy) error {
 // withheld notes what the guest says it withheld. It is the guest's word: only what exists is taken over.
 func (l *learner) withheld(w host.Withheld) {
 	switch {
+	case w.Kind == "import" && l.base.module(w.Name) != "":
+		l.base.used[l.base.module(w.Name)] = true
 	case w.Kind == "import" && slices.Contains(l.vocab.Modules, w.Name):
 		if !slices.Contains(l.imports, w.Name) {
 			l.imports = append(l.imports, w.Name)
@@ -315,12 +371,16 @@ func (l *learner) note(r *audit.Record) {
 	if r.Rule == "limits.host_calls" {
 		return
 	}
-	if l.functions[family] == nil {
-		l.functions[family] = map[string]int{}
+	switch {
+	case r.Tool != "":
+		l.base.note(r.Tool, family, function)
+	case l.functions[family] == nil:
+		l.functions[family] = map[string]int{function: 1}
+	default:
+		l.functions[family][function]++
 	}
-	l.functions[family][function]++
-	if r.Effects == capabilities.Pure.String() {
-		return
+	if r.Effects == capabilities.Pure.String() || r.Tool == "" && l.base.tool(family) != nil {
+		return // a tool has the effects of what it calls itself
 	}
 	allowed := r.Allow != nil && *r.Allow
 	l.effects = l.effects || allowed
@@ -328,7 +388,7 @@ func (l *learner) note(r *audit.Record) {
 	if err != nil {
 		return // too large to be kept
 	}
-	call := triedCall{family, function, written}
+	call := triedCall{r.Tool, family, function, written}
 	if !allowed {
 		l.denied = &call
 	}
@@ -373,7 +433,7 @@ func (l *learner) summary() {
 	e := l.result.Error
 	switch {
 	case e == nil:
-	case l.denied != nil && e.Denied:
+	case l.denied != nil && (e.Denied || l.denied.tool != ""):
 		fmt.Fprintf(out, "postern: it ended at the denial of %s, so what comes after is not learned\n", visibleName(l.denied.String()))
 		l.cli.hintf("to go on, really grant it: %s", l.allowHint())
 	default:
@@ -395,6 +455,9 @@ func times(n int) string {
 // allowHint is the --allow that grants the denied call, to be pasted into a shell.
 func (l *learner) allowHint() string {
 	name := l.denied.family + "." + l.denied.function
+	if l.denied.tool != "" {
+		return "--allow " + shellQuote(l.denied.tool+".*")
+	}
 	scope, _ := l.scope(l.denied.family, []triedCall{*l.denied})
 	if scope == "" {
 		return "--allow " + shellQuote(name)
