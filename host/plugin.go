@@ -192,6 +192,10 @@ func (t *tool) describeModule(wasm []byte, files pluginFiles) error {
 			return fmt.Errorf("%w: %w", ErrPlugin, err)
 		}
 		t.schema = audit.Digest(sidecar)
+		if want := "sha256:" + t.SchemaSHA256; t.SchemaSHA256 != "" && t.schema != want {
+			at, _ := files.policy.Where("tool." + t.Name + ".schema_sha256")
+			return wrongFile(at, t.Schema, t.schema, want)
+		}
 	}
 	description, err := plugins.Describe(wasm, t.Schema, sidecar)
 	if err != nil {

@@ -150,12 +150,14 @@ func (t *tool) read(files pluginFiles) ([]byte, error) {
 	}
 	t.digest = audit.Digest(plugin)
 	if want := "sha256:" + t.SHA256; t.digest != want {
-		return nil, &unusableError{
-			message: fmt.Sprintf("%s has %s, and the policy wants %s", t.Plugin, t.digest, want),
-			hint:    "if it is the one that you mean, write its digest",
-		}
+		return nil, wrongFile(policies.Position{}, t.Plugin, t.digest, want)
 	}
 	return plugin, nil
+}
+
+// wrongFile says that a file is not the one that the policy means.
+func wrongFile(at policies.Position, file, digest, want string) error {
+	return &unusableError{at, fmt.Sprintf("%s has %s, and the policy wants %s", file, digest, want), "if it is the one that you mean, write its digest"}
 }
 
 // checkFunctions checks that what the plugin describes makes sense to Python, and that it has what the policy names.

@@ -97,6 +97,9 @@ func form(p *policies.Policy) string {
 		if tool.Schema != "" || tool.Stateful || tool.Functions != nil {
 			fmt.Fprintf(&b, "  schema=%q functions=%q at %v stateful=%t\n", tool.Schema, tool.Functions, tool.Positions, tool.Stateful)
 		}
+		if tool.SchemaSHA256 != "" {
+			fmt.Fprintf(&b, "  schema_sha256=%.8s\n", tool.SchemaSHA256)
+		}
 		if tool.IsPython() {
 			fmt.Fprintf(&b, "  imports %s\n", strings.Join(tool.Python.Imports, " "))
 		}

@@ -103,6 +103,13 @@ func (p *Policy) Explain(now time.Time) *Explanation {
 func (p *Policy) explainPlugin(t *Tool) []ExplainedTerm {
 	at := t.Position.String()
 	terms := []ExplainedTerm{{Key: "plugin", Text: "the plugin " + quote(t.Plugin), Value: quote(t.Plugin), Position: at}}
+	if t.Schema != "" {
+		text := "its functions are described by " + quote(t.Schema)
+		if t.SchemaSHA256 != "" {
+			text += ", as long as that has the digest " + t.SchemaSHA256[:8] + "…"
+		}
+		terms = append(terms, ExplainedTerm{Key: "schema", Text: text, Value: quote(t.Schema), Position: p.where("tool." + t.Name + ".schema")})
+	}
 	if len(t.Functions) > 0 {
 		names := strings.Join(t.Functions, ", ")
 		terms = append(terms, ExplainedTerm{Key: "functions", Text: "only its functions " + names, Value: names, Position: t.Positions[0].String()})

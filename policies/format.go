@@ -70,7 +70,7 @@ func (p *Policy) meaning() string {
 	grants(p.Grants)
 	for i := range p.Tools {
 		t := &p.Tools[i]
-		fmt.Fprintf(&b, "%s %q %s %q %q %t %q %+v %+v\n", t.Name, t.Plugin, t.SHA256, t.Schema, t.Functions, t.Stateful, t.Python.Imports, t.Limits, t.Terms)
+		fmt.Fprintf(&b, "%s %q %s %q %s %q %t %q %+v %+v\n", t.Name, t.Plugin, t.SHA256, t.Schema, t.SchemaSHA256, t.Functions, t.Stateful, t.Python.Imports, t.Limits, t.Terms)
 		grants(t.Grants)
 	}
 	for i := range p.Servers {

@@ -292,6 +292,13 @@ func (e *excess) tools() {
 		if relativePath(e.a, ours.Schema) != relativePath(e.b, theirs.Schema) {
 			e.add(Difference{Subject: rule + ".schema", Text: "another description of the plugin", Undecided: true})
 		}
+		switch {
+		case theirs.SchemaSHA256 == "" || ours.SchemaSHA256 == theirs.SchemaSHA256:
+		case ours.SchemaSHA256 == "":
+			e.add(Difference{Subject: rule + ".schema_sha256", Text: "any description in the file of schema instead of that of a digest", Hint: "write the same digest"})
+		default:
+			e.add(Difference{Subject: rule + ".schema_sha256", Text: "another description of the plugin", Undecided: true})
+		}
 		if ours.Stateful && !theirs.Stateful {
 			e.add(Difference{Subject: rule + ".stateful", Text: "the plugin may remember from call to call"})
 		}

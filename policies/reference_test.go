@@ -86,6 +86,9 @@ func TestExamplesOfKeys(t *testing.T) {
 			src = head + strings.Replace(server, strings.SplitN(last, " ", 2)[0]+" = ", "# ", 1) + last
 		case table == "tool":
 			src = head + strings.Replace(tool, strings.SplitN(last, " ", 2)[0]+" = ", "# ", 1) + last
+			if name == "NAME.schema_sha256" {
+				src += "schema = \"t.yaml\"\n"
+			}
 		default:
 			src = head + "[" + table + "]\n" + last
 		}

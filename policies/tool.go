@@ -24,6 +24,9 @@ type Tool struct {
 	// Plugin is. Empty means the one that is in the module.
 	Schema string
 
+	// SchemaSHA256 is the digest that the file of Schema must have, 64 hexadecimal digits; empty is any.
+	SchemaSHA256 string
+
 	// Functions are those that may be called, sorted, each once. Empty means
 	// all that the plugin has. Positions[i] is where Functions[i] is named.
 	Functions []string
@@ -123,6 +126,16 @@ var toolKeys = slices.Concat(section[Tool]{
 	},
 	{
 		Key: Key{
+			Path: "schema_sha256", Type: "a string", Default: "any description",
+			Doc:     "The SHA-256 of the file of schema in hexadecimal: any other is refused, so that what models are told of the functions stays what was read. `postern plugin check --schema` prints it.",
+			Example: `"e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"`,
+		},
+		read: func(c *checker, f field, into *Tool) {
+			readDigest(c, f, &into.SchemaSHA256, "sha256sum prints")
+		},
+	},
+	{
+		Key: Key{
 			Path: "functions", Type: "an array of strings", Default: "all that the plugin describes",
 			Doc:     "The functions of the plugin that may be called.",
 			Example: `["count"]`,
@@ -218,7 +231,7 @@ func readToolFunctions(c *checker, f field, into *Tool) {
 
 // checkToolKind reports what makes no sense for a plugin in Python, or only for one.
 func (c *checker) checkToolKind(f field, t *Tool) {
-	forPython, forModule := f.table.table("python").entries, []string{"schema"}
+	forPython, forModule := f.table.table("python").entries, []string{"schema", "schema_sha256"}
 	if python, said := f.table.get("python"); said && len(forPython) > 0 && !t.IsPython() {
 		c.report(python.at, "python is for plugins in Python, and "+quote(t.Plugin)+" is none", "")
 	}
@@ -226,6 +239,9 @@ func (c *checker) checkToolKind(f field, t *Tool) {
 		if e, said := f.table.get(name); said && t.IsPython() {
 			c.report(e.at, name+" is for WebAssembly modules: a plugin in Python describes itself", "remove it")
 		}
+	}
+	if e, said := f.table.get("schema_sha256"); said && t.Schema == "" && !t.IsPython() && c.complete {
+		c.report(e.at, "schema_sha256 is for the file that schema names, and schema is missing", "sha256 pins the description that is in the module")
 	}
 }
 

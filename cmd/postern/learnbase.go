@@ -302,6 +302,9 @@ func (b *learnBase) toolTable(l *learner, t *policies.Tool, functions []string, 
 	if t.Schema != "" {
 		fmt.Fprintf(&text, "schema = %s\n", strconv.Quote(b.beside(l, t.Schema)))
 	}
+	if t.SchemaSHA256 != "" {
+		fmt.Fprintf(&text, "schema_sha256 = %q\n", t.SchemaSHA256)
+	}
 	if len(functions) > 0 {
 		fmt.Fprintf(&text, "functions = [%s]\n", quoted(functions))
 	}

@@ -51,7 +51,8 @@ type pluginReport struct {
 	OK          bool             `json:"ok"` // whether a policy can use it
 	Bytes       int              `json:"bytes"`
 	SHA256      string           `json:"sha256"`
-	Description string           `json:"description,omitempty"` // where it is: "module", or the file; empty when there is none
+	Description string           `json:"description,omitempty"`   // where it is: "module", or the file; empty when there is none
+	SchemaSHA   string           `json:"schema_sha256,omitempty"` // of the description, if it is a file
 	Doc         string           `json:"doc,omitempty"`
 	Functions   []pluginFunction `json:"functions"`
 	Imports     []pluginImport   `json:"imports"`
@@ -101,11 +102,16 @@ func (c *cli) inspect(file, schemaPath string) (*pluginReport, error) {
 }
 
 func newPluginReport(file string, data []byte) *pluginReport {
-	sum := sha256.Sum256(data)
 	return &pluginReport{
-		File: file, Bytes: len(data), SHA256: hex.EncodeToString(sum[:]),
+		File: file, Bytes: len(data), SHA256: digestOf(data),
 		Functions: []pluginFunction{}, Imports: []pluginImport{}, Undescribed: []string{}, Problems: []string{}, Mistakes: []finding{},
 	}
+}
+
+// digestOf is a digest as policies have it.
+func digestOf(data []byte) string {
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:])
 }
 
 func inspectModule(file string, module []byte, schemaPath string, sidecar []byte) (*pluginReport, error) {
@@ -130,6 +136,9 @@ func inspectModule(file string, module []byte, schemaPath string, sidecar []byte
 		r.Description = "module"
 	default:
 		r.Description = schemaPath
+		if sidecar != nil {
+			r.SchemaSHA = digestOf(sidecar)
+		}
 	}
 	if d := checked.Description; d != nil {
 		r.Doc = d.Doc
@@ -147,6 +156,9 @@ func (c *cli) printPlugin(r *pluginReport) error {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s, sha256:%s\n", r.File, byteSize(r.Bytes), r.SHA256)
+	if r.SchemaSHA != "" {
+		fmt.Fprintf(&b, "%s: sha256:%s\n", r.Description, r.SchemaSHA)
+	}
 	if r.Doc != "" {
 		fmt.Fprintf(&b, "%s\n", r.Doc)
 	}
