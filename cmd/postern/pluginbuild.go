@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/postern-sandbox/postern/plugins"
+	"github.com/postern-sandbox/postern/policies"
 )
 
 func (c *cli) pluginBuild(args []string) int {
@@ -29,6 +30,9 @@ and is its own module. The same sources and tools give the same bytes. Exits 1 w
 		dir = rest[0]
 	}
 	built, err := c.build(dir, *out)
+	if wrong := (*schemaError)(nil); errors.As(err, &wrong) && *asJSON {
+		built, err = wrong.report()
+	}
 	if err != nil {
 		return c.fail(err)
 	}
@@ -46,12 +50,36 @@ and is its own module. The same sources and tools give the same bytes. Exits 1 w
 	return exitOK
 }
 
-// builtPlugin is the JSON of `postern plugin build --json`.
+// builtPlugin is the JSON of `postern plugin build --json`. Where nothing was built since the description has mistakes, it has these, and no file.
 type builtPlugin struct {
 	Name     string `json:"name"` // in policies
 	Language string `json:"language"`
 	*pluginReport
 	Policy string `json:"policy"` // its table for a policy; the path is relative to the current folder
+}
+
+// A schemaError says why there is no description for a plugin that could be built.
+type schemaError struct {
+	source source
+	path   string // of the description
+	err    error
+}
+
+func (e *schemaError) Error() string { return e.err.Error() }
+func (e *schemaError) Unwrap() error { return e.err }
+
+// report is the JSON of a plugin that was not built for its description.
+func (e *schemaError) report() (*builtPlugin, error) {
+	mistakes, err := mistakesOf(e.path, e.err)
+	if err != nil {
+		return nil, err
+	}
+	r := newPluginReport("", nil)
+	r.SHA256, r.Mistakes = "", mistakes
+	if wrong := (policies.Errors)(nil); errors.As(e.err, &wrong) {
+		r.Description = e.path
+	}
+	return &builtPlugin{Name: e.source.name, Language: e.source.language, pluginReport: r}, nil
 }
 
 // build builds the plugin in a folder.
@@ -72,7 +100,7 @@ func (c *cli) build(dir, out string) (*builtPlugin, error) {
 	}
 	schemaPath, text, err := readSchema(dir)
 	if err != nil {
-		return nil, err
+		return nil, &schemaError{source, schemaPath, err}
 	}
 	if out == "" {
 		out = filepath.Join(dir, source.name+".wasm")
@@ -91,7 +119,7 @@ func (c *cli) build(dir, out string) (*builtPlugin, error) {
 		return nil, err
 	}
 	if module, err = plugins.Embed(module, text); err != nil {
-		return nil, usageError("", "%s: %w", schemaPath, err)
+		return nil, &schemaError{source, schemaPath, usageError("", "%s: %w", schemaPath, err)}
 	}
 	if err := os.WriteFile(out, module, 0o644); err != nil {
 		return nil, usageError("", "%w", err)
@@ -116,12 +144,12 @@ func readSchema(dir string) (path string, text []byte, err error) {
 			continue
 		}
 		if text, err = readFile(path, schemaLimit); err != nil {
-			return "", nil, err
+			return path, nil, err
 		}
 		_, err = plugins.Parse(path, text)
 		return path, text, err
 	}
-	return "", nil, usageError("it says what Python sees of the plugin; `postern plugin new` writes one, and `postern plugin check` begins one for a module that is built", "%s has no schema.yaml", dir)
+	return filepath.Join(dir, "schema.yaml"), nil, usageError("it says what Python sees of the plugin; `postern plugin new` writes one, and `postern plugin check` begins one for a module that is built", "%s has no schema.yaml", dir)
 }
 
 func (c *cli) printBuilt(b *builtPlugin) error {
