@@ -98,6 +98,7 @@ type mistake struct {
 	Line    int    `json:"line"`
 	Column  int    `json:"column"`
 	Message string `json:"message"`
+	Hint    string `json:"hint,omitempty"` // what to do about it
 }
 
 type policyData struct {
@@ -107,7 +108,7 @@ type policyData struct {
 func mistakesData(list policies.Errors) policyData {
 	data := policyData{Mistakes: make([]mistake, len(list))}
 	for i, m := range list {
-		data.Mistakes[i] = mistake{m.Position.File, m.Position.Line, m.Position.Column, m.Message}
+		data.Mistakes[i] = mistake{m.Position.File, m.Position.Line, m.Position.Column, m.Message, m.Hint}
 	}
 	return data
 }

@@ -76,7 +76,7 @@ func TestErrors(t *testing.T) {
 	}
 	r := k.call("initialize", bad("policy = 1\nname = \"x\"\n[grant.math]\nfunctions = [\"sqr\"]\n"))
 	wantCode(t, r, -32002, `(client policy):4:14: grant.math.functions: there is no function "sqr" in family "math"`)
-	if data, _ := json.Marshal(r.Error.Data); string(data) != `{"mistakes":[{"column":14,"file":"(client policy)","line":4,"message":"grant.math.functions: there is no function \"sqr\" in family \"math\""}]}` {
+	if data, _ := json.Marshal(r.Error.Data); string(data) != `{"mistakes":[{"column":14,"file":"(client policy)","hint":"did you mean \"sqrt\"?","line":4,"message":"grant.math.functions: there is no function \"sqr\" in family \"math\""}]}` {
 		t.Errorf("data: %s", data)
 	}
 	k.must("initialize", `{"protocol":1}`) // one that failed can be repeated

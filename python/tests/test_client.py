@@ -236,6 +236,7 @@ def test_policies(tmp_path: Path) -> None:
     with pytest.raises(PolicyError) as caught, Postern(policy_text=wrong):
         pass
     assert [(m.line, m.message[:13]) for m in caught.value.mistakes] == [(12, "grant.math.fu"), (13, "unknown table")]
+    assert [m.hint for m in caught.value.mistakes] == ['did you mean "sqrt"?', 'did you mean "limits"?']
     file = tmp_path / "policy.toml"
     file.write_text(POLICY)
     with Postern(file) as p:

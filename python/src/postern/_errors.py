@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,12 +44,16 @@ class DeadlineExceeded(ProtocolError, TimeoutError):
 
 @dataclass(frozen=True)
 class Mistake:
-    """One mistake of a policy, at its place. Lines and columns begin at 1; a line of 0 means the file as a whole."""
+    """One mistake of a policy, at its place. Lines and columns begin at 1; a line of 0 means the file as a whole.
+
+    ``hint`` says what to do about it; it may be empty.
+    """
 
     file: str
     line: int
     column: int
     message: str
+    hint: str = ""
 
 
 class PolicyError(ProtocolError):
@@ -59,7 +63,8 @@ class PolicyError(ProtocolError):
     def mistakes(self) -> list[Mistake]:
         """All of them, in the order of the file."""
         data = self.data if isinstance(self.data, dict) else {}
-        return [Mistake(**mistake) for mistake in data.get("mistakes", ())]
+        known = {field.name for field in fields(Mistake)}
+        return [Mistake(**{key: value for key, value in mistake.items() if key in known}) for mistake in data.get("mistakes", ())]
 
 
 class CodeError(PosternError):
