@@ -147,16 +147,8 @@ func (c *cli) writeModule(path string, module []byte, what string) error {
 	if err := os.WriteFile(path, module, 0o644); err != nil {
 		return usageError("", "%v", err)
 	}
-	fmt.Fprintf(c.stderr, "%s: %s, %s, %s\n", visibleName(path), size(len(module)), what, audit.Digest(module))
+	fmt.Fprintf(c.stderr, "%s: %s, %s, %s\n", visibleName(path), byteSize(len(module)), what, audit.Digest(module))
 	return nil
-}
-
-// size is a number of bytes in words: "7.4 MB".
-func size(bytes int) string {
-	if bytes < 100_000 {
-		return fmt.Sprintf("%.1f KB", float64(bytes)/1e3)
-	}
-	return fmt.Sprintf("%.1f MB", float64(bytes)/1e6)
 }
 
 // noteNotKept says which terms of a policy a sealed guest leaves to whoever serves its functions.

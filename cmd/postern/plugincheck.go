@@ -222,13 +222,6 @@ func (r *pluginReport) printImports(b *strings.Builder) {
 	}
 }
 
-func byteSize(n int) string {
-	if n < 1_000_000 {
-		return fmt.Sprintf("%.1f KB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}
-
 // policyTable is the part of a policy that names the plugin, whose path is relative to the policy's folder.
 func (r *pluginReport) policyTable(name, path string) string {
 	var b strings.Builder
