@@ -70,7 +70,7 @@ func (s *screen) text() string {
 func (s *screen) await(t *testing.T, text string, times int) {
 	t.Helper()
 	for start := time.Now(); strings.Count(s.text(), text) < times; time.Sleep(time.Millisecond) {
-		if time.Since(start) > 20*time.Second {
+		if time.Since(start) > 2*time.Minute {
 			t.Fatalf("%q is not there:\n%s", text, s.text())
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // The exit codes, which scripts depend on.
@@ -24,13 +25,16 @@ const (
 	exitInterrupted = 130 // by Ctrl-C or SIGTERM, as shells count it
 )
 
-func main() {
+func main() { start(600 * time.Millisecond) }
+
+// start is main; patience is that of the cli.
+func start(patience time.Duration) {
 	// It would connect the guest's own stdout to ours; package host refuses to run while it is set.
 	os.Unsetenv("EXTISM_ENABLE_WASI_OUTPUT")
 	// The second signal kills: a first one that is not heeded must not make the terminal useless.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	c := &cli{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	c := &cli{ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, patience: patience}
 	os.Exit(c.main(os.Args[1:]))
 }
 
@@ -39,6 +43,7 @@ type cli struct {
 	ctx            context.Context
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	patience       time.Duration // after which something that takes long says what it is
 
 	shown atomic.Bool // something that code chose was shown: not all that is on the terminal is this program's
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const pluginsFolder = "../../plugins"
@@ -54,7 +55,7 @@ func TestPluginsAreTheirSources(t *testing.T) {
 			}
 			out := filepath.Join(t.TempDir(), plugin+".wasm")
 			var stderr bytes.Buffer
-			c := &cli{ctx: context.Background(), stdout: io.Discard, stderr: &stderr}
+			c := &cli{ctx: context.Background(), stdout: io.Discard, stderr: &stderr, patience: time.Hour}
 			if code := c.main([]string{"plugin", "build", "-o", out, folder}); code != exitOK {
 				t.Fatalf("exit code %d: %s", code, stderr.String())
 			}
@@ -101,7 +102,7 @@ func TestUnits(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	c := &cli{ctx: context.Background(), stdin: bytes.NewReader(program), stdout: &stdout, stderr: &stderr}
+	c := &cli{ctx: context.Background(), stdin: bytes.NewReader(program), stdout: &stdout, stderr: &stderr, patience: time.Hour}
 	if code := c.main([]string{"run", "--policy", policy, "-"}); code != exitOK || stdout.String() != "units: all is well\n" {
 		t.Errorf("exit code %d: %s%s", code, stdout.String(), stderr.String())
 	}

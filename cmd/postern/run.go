@@ -184,7 +184,7 @@ func (c *cli) progress(policy *policies.Policy) (done func()) {
 func (c *cli) slow(doing, ended string) (done func()) {
 	begun := time.Now()
 	shown := make(chan bool, 1)
-	timer := time.AfterFunc(600*time.Millisecond, func() {
+	timer := time.AfterFunc(c.patience, func() {
 		fmt.Fprintf(c.stderr, "postern: %s\n", doing)
 		shown <- true
 	})
