@@ -23,7 +23,7 @@ type Result struct {
 	Value         json.RawMessage `json:"value"` // encoded as in docs/abi.md; null if there is none
 	Repr          *string         `json:"repr"`  // its repr(); nil if there is no value
 	IsFinalAnswer bool            `json:"is_final_answer"`
-	Stdout        string          `json:"stdout"`
+	Stdout        string          `json:"stdout"` // what was printed, also before a stop by force
 	Stderr        string          `json:"stderr"`
 	Error         *Error          `json:"error"` // nil if OK
 	Usage         Usage           `json:"usage"`
