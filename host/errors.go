@@ -29,8 +29,8 @@ var (
 	// does not have what it describes.
 	ErrPlugin = errors.New("the plugin cannot be used")
 
-	// ErrToolState is returned when a session is to be saved, forked or kept that has called a tool with stateful = true: what that remembers is
-	// not part of the interpreter's memory.
+	// ErrToolState says that a session cannot be saved, forked or kept, because it has called a tool with stateful = true: what that remembers is
+	// not part of the interpreter's memory. The error's text names the tools. The session is not harmed; after [Session.Reset] it is gone.
 	ErrToolState = errors.New("host: the session has state in a stateful tool, which cannot be saved, forked or kept")
 
 	// ErrImports says that a module's imports are not the policy's grants.
