@@ -19,7 +19,7 @@ import (
 )
 
 // This file is the gate: the one way from the guest to a capability. A call is counted, read, decided, recorded, made,
-// recorded again and answered, in this order, by pass. Nothing else calls capabilities.
+// recorded again and answered, in this order, by pass. Nothing else calls capabilities. A guest that must stop gets no call and another answer, from respond.
 
 // hostFunctions binds each granted function to the import of its symbol: these, and no others, exist.
 func (h *Host) hostFunctions() []extism.HostFunction {
@@ -45,17 +45,17 @@ func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlug
 	}
 	x.showAndGoOn(true) // the call may take long
 	keepDeadline(ctx)
-	answer, over := x.serve(ctx, g, plugin, handle)
+	answer, over := x.respond(ctx, g, plugin, handle)
 	if over {
 		panic(errStopped)
 	}
 	return answer
 }
 
-// serve is Host.serve for a guest that may go on; over says that it may not after the call.
+// respond is serve for a guest that may go on; over says that it may not after the call.
 //
 // A guest that must stop and has not noticed learns it from the answer: code that calls does not go on for longer than code that computes.
-func (x *execution) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlugin, handle uint64) (answer uint64, over bool) {
+func (x *execution) respond(ctx context.Context, g *granted, plugin *extism.CurrentPlugin, handle uint64) (answer uint64, over bool) {
 	h, in := x.session.host, x.instance
 	x.serving = true
 	defer func() {
@@ -242,14 +242,14 @@ func (h *Host) call(ctx context.Context, g *granted, call *capabilities.Call) (o
 	switch {
 	case err == nil:
 		return h.returned(g, result)
-	case run.Err() != nil && !isAnswer(err):
+	case run.Err() != nil && !settled(err):
 		return stopped(g, context.Cause(run), err)
 	}
 	return h.failed(ctx, g, err)
 }
 
-// isAnswer reports whether an error is what the call has come to, and not that it was stopped.
-func isAnswer(err error) bool {
+// settled reports whether an error is what the call has come to, and not that it was stopped.
+func settled(err error) bool {
 	var raised *capabilities.PythonError
 	var denied *capabilities.Denied
 	return errors.As(err, &raised) && raised.Type != "TimeoutError" || errors.As(err, &denied)

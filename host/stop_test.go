@@ -222,3 +222,26 @@ func checkRecords(t *testing.T, log *memoryLog, session, class, detail, stop str
 		t.Errorf("outcome %q, limit %q, %q; want %q, %q, %q", outcome.Error, outcome.Limit, outcome.Detail, class, limit, detail)
 	}
 }
+
+// A host that closes ends its runs in the same way, and a tool does not know of it before the run does.
+func TestCallThatIsStoppedByClosing(t *testing.T) {
+	for _, call := range []string{"slow.wait()", "slow.reset()", "nested.nested()", "looping.loop()"} {
+		log := new(memoryLog)
+		h := slowHost(t, "1h", log)
+		s, err := h.NewSession(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			awaitCall(t, log, s.ID())
+			h.Close()
+		}()
+		soon(t, func() {
+			r, err := s.Exec(t.Context(), "import slow, nested, looping\ntry:\n    "+call+"\nexcept Exception:\n    slow.mark()", host.ExecOptions{})
+			if r != nil || !errors.Is(err, host.ErrClosed) {
+				t.Errorf("%s: %+v, %v", call, r, err)
+			}
+		})
+		checkRecords(t, log, s.ID(), "", "", "Canceled")
+	}
+}
