@@ -92,7 +92,7 @@ type Record struct {
 	Duration     time.Duration   `json:"duration_ns,omitempty"`
 
 	OK           *bool  `json:"ok,omitempty"`
-	Limit        string `json:"limit,omitempty"` // the key of [limits] that ended the exec
+	Limit        string `json:"limit,omitempty"` // the key of [limits] that ended the exec or the call
 	ValueDigest  string `json:"value_digest,omitempty"`
 	StdoutDigest string `json:"stdout_digest,omitempty"` // absent if there was no output
 	StderrDigest string `json:"stderr_digest,omitempty"`

@@ -53,6 +53,11 @@ func appendError(dst []byte, class, message string) []byte {
 	return must(values.AppendError(dst, class, message, nil, 4*kib))
 }
 
+// appendStop appends the answer for a guest that must stop. What it makes of it is what it makes of an interrupt.
+func appendStop(g *granted) []byte {
+	return must(values.AppendLimit(nil, "wall_time", g.name+" was stopped: the time of the run is over", kib))
+}
+
 func appendDenied(g *granted, policy string, d policies.Decision) []byte {
 	verb := "is denied"
 	if d.Rule == "" || d.By == "functions" {

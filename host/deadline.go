@@ -23,10 +23,16 @@ type deadline struct {
 
 // deadline returns a context that ends with ctx, when the host closes, or after limit, whichever is first; its cause says
 // which. The deadline must be stopped.
+//
+// The host of a tool closes with the one that calls it, and so with ctx: a tool must not know of it before its caller does, who would take it for the tool's
+// fault.
 func (h *Host) deadline(ctx context.Context, limit time.Duration) (context.Context, *deadline) {
 	caller := ctx
 	ctx, cancel := context.WithCancelCause(caller)
-	disconnect := context.AfterFunc(h.closing, func() { cancel(ErrClosed) })
+	disconnect := func() bool { return false }
+	if h.tool == nil {
+		disconnect = context.AfterFunc(h.closing, func() { cancel(ErrClosed) })
+	}
 	now := time.Now()
 	d := &deadline{begun: now, since: now, left: limit}
 	d.timer = time.AfterFunc(limit, func() {

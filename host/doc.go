@@ -29,7 +29,7 @@
 // # Limits
 //
 // Each limit of the policy begins anew with each Exec, Set and Call. When wall_time is over, the guest is asked to stop: Python code
-// sees a TimeoutError, and the session can be used again. A guest that does not notice within 20 ms, or has noticed and runs on for a quarter of a second, and one that runs
+// sees a TimeoutError that is no Exception, between two of its instructions or from the host call that it waits for, and the session can be used again. A guest that does not notice within 20 ms, or has noticed and runs on for a quarter of a second, and one that runs
 // out of fuel, is stopped wherever it is. Fuel is counted by the linked module itself, and handed out in
 // slices of about a millisecond; once a guest must stop, there is no next slice.
 package host

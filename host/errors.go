@@ -3,7 +3,7 @@ package host
 import "errors"
 
 var (
-	// ErrSessionLost is what a session answers after its guest crashed or was stopped: its state is gone.
+	// ErrSessionLost is what a session answers whose guest crashed or was stopped by force when there was no state to fall back to: its state is gone.
 	ErrSessionLost = errors.New("host: the session is lost: its guest crashed or was stopped")
 
 	// ErrBusy says that a session was used by two goroutines at once. The call that was refused did nothing.
@@ -12,7 +12,8 @@ var (
 	// ErrClosed says that the host or the session was closed before, or while the call ran.
 	ErrClosed = errors.New("host: closed")
 
-	// ErrTooLarge says that code, variables or arguments exceed what one call may carry (16 MiB encoded).
+	// ErrTooLarge says that code, variables or arguments exceed what one call may carry: 16 MiB encoded, or
+	// limits.memory less 128 KiB if that is not as much.
 	ErrTooLarge = errors.New("host: input too large")
 
 	// ErrNotUTF8 says that code or its file name is not text in UTF-8.
@@ -29,8 +30,8 @@ var (
 	// does not have what it describes.
 	ErrPlugin = errors.New("the plugin cannot be used")
 
-	// ErrToolState is returned when a session is to be saved, forked or kept that has called a tool with stateful = true: what that remembers is
-	// not part of the interpreter's memory.
+	// ErrToolState says that a session cannot be saved, forked or kept, because it has called a tool with stateful = true: what that remembers is
+	// not part of the interpreter's memory. The error's text names the tools. The session is not harmed; after [Session.Reset] it is gone.
 	ErrToolState = errors.New("host: the session has state in a stateful tool, which cannot be saved, forked or kept")
 
 	// ErrImports says that a module's imports are not the policy's grants.

@@ -19,7 +19,7 @@ import (
 )
 
 // This file is the gate: the one way from the guest to a capability. A call is counted, read, decided, recorded, made,
-// recorded again and answered, in this order, by pass. Nothing else calls capabilities.
+// recorded again and answered, in this order, by pass. Nothing else calls capabilities. A guest that must stop gets no call and another answer, from respond.
 
 // hostFunctions binds each granted function to the import of its symbol: these, and no others, exist.
 func (h *Host) hostFunctions() []extism.HostFunction {
@@ -35,51 +35,76 @@ func (h *Host) hostFunctions() []extism.HostFunction {
 	return list
 }
 
-// serve takes the handle of a request to the handle of an answer, or 0. It never panics: that would end the exec
-// with a text that shows the host's insides.
-//
-// The exception is a guest whose time is over: a call takes hardly any fuel of it, so that the end of a slice would come late.
-func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlugin, handle uint64) (answer uint64) {
+// serve takes the handle of a request to the handle of an answer, or 0. It does not panic, since that would end the exec
+// with a text that shows the host's insides, except to stop a guest whose time is over: a call takes hardly any fuel of it, so that the end of a
+// slice would come late.
+func (h *Host) serve(ctx context.Context, g *granted, plugin *extism.CurrentPlugin, handle uint64) uint64 {
+	x := executionOf(ctx)
+	if x == nil {
+		return 0
+	}
+	x.showAndGoOn(true) // the call may take long
 	keepDeadline(ctx)
+	answer, over := x.respond(ctx, g, plugin, handle)
+	if over {
+		panic(errStopped)
+	}
+	return answer
+}
+
+// respond is serve for a guest that may go on; over says that it may not after the call.
+//
+// A guest that must stop and has not noticed learns it from the answer: code that calls does not go on for longer than code that computes.
+func (x *execution) respond(ctx context.Context, g *granted, plugin *extism.CurrentPlugin, handle uint64) (answer uint64, over bool) {
+	h, in := x.session.host, x.instance
+	x.serving = true
 	defer func() {
+		x.serving = false
 		if r := recover(); r != nil {
 			h.logger.Error("panic in the gate", "capability", g.name, "panic", r, "stack", string(debug.Stack()))
 			answer = 0
 		}
 	}()
-	x := executionOf(ctx)
-	if x == nil {
-		return 0
+	exchanges := in.exchange.there() && handle <= fetch
+	text := x.unfetched
+	x.unfetched = nil
+	stop := in.meter.tells()
+	if !stop && !(exchanges && handle == fetch) {
+		request, err := x.request(plugin, handle, exchanges)
+		text = x.pass(ctx, g, request, err)
+		if in.meter.expired() {
+			return 0, true
+		}
+		stop = in.meter.tells()
 	}
-	x.serving = true
-	defer func() { x.serving = false }()
-	x.showAndGoOn(true) // the call may take long
-	in := x.instance
-	if in.exchange.there() && handle <= fetch {
-		return x.serveExchanged(ctx, g, in.exchange, handle)
+	if stop {
+		text = appendStop(g)
 	}
-	request, err := readBlock(plugin.Memory(), handle, h.bounds.request)
-	handle, err = x.answers.write(ctx, plugin, x.pass(ctx, g, request, err))
+	if exchanges {
+		return x.exchangeAnswer(text, handle), false
+	}
+	answer, err := x.answers.write(ctx, plugin, text)
 	if err != nil {
 		h.logger.Error("no answer", "capability", g.name, "error", err)
-		return 0
 	}
-	return handle
+	return answer, false
 }
 
-// serveExchanged is serve for a request in the guest's exchange. An answer for which there is no room is kept until the guest has made
-// some: fetching it is no call.
-func (x *execution) serveExchanged(ctx context.Context, g *granted, e exchange, handle uint64) uint64 {
-	answer := x.unfetched
-	x.unfetched = nil
-	if handle == exchanged {
-		request, err := e.take(x.session.host.bounds.request)
-		answer = x.pass(ctx, g, request, err)
+// request is what the guest asks for: a view of its memory, or of Extism's.
+func (x *execution) request(plugin *extism.CurrentPlugin, handle uint64, exchanges bool) ([]byte, error) {
+	bound := x.session.host.bounds.request
+	if exchanges {
+		return x.instance.exchange.take(bound)
 	}
+	return readBlock(plugin.Memory(), handle, bound)
+}
+
+// exchangeAnswer puts an answer into the guest's exchange. One for which there is no room is kept until the guest has made some: fetching it is no call.
+func (x *execution) exchangeAnswer(answer []byte, handle uint64) uint64 {
 	if len(answer) == 0 {
 		return 0
 	}
-	if !e.put(answer) && handle == exchanged {
+	if !x.instance.exchange.put(answer) && handle == exchanged {
 		x.unfetched = answer
 	}
 	return answered
@@ -192,7 +217,8 @@ func readCall(request []byte, unread error, bound int) (call *capabilities.Call,
 type outcome struct {
 	answer   []byte
 	result   []byte // the value's JSON; nil after an error
-	class    string // of the exception
+	class    string // of the exception, or what took its place
+	limit    string // the key of [limits] that ended the call
 	detail   string // for the record
 	duration time.Duration
 }
@@ -206,16 +232,40 @@ func (h *Host) call(ctx context.Context, g *granted, call *capabilities.Call) (o
 			o = fault(g, fmt.Errorf("panic: %v", r))
 		}
 	}()
+	run := ctx
 	if g.grant.Timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(ctx, g.grant.Timeout, errCallTimeout)
 		defer cancel()
 	}
 	result, err := g.capability.Call(ctx, call)
-	if err == nil {
+	switch {
+	case err == nil:
 		return h.returned(g, result)
+	case run.Err() != nil && !settled(err):
+		return stopped(g, context.Cause(run), err)
 	}
 	return h.failed(ctx, g, err)
+}
+
+// settled reports whether an error is what the call has come to, and not that it was stopped.
+func settled(err error) bool {
+	var raised *capabilities.PythonError
+	var denied *capabilities.Denied
+	return errors.As(err, &raised) && raised.Type != "TimeoutError" || errors.As(err, &denied)
+}
+
+// stopped is the outcome of a call that had come to nothing when the run had to stop, for which cause is the reason. The code gets what it would have got if
+// it had computed: no exception of the call's own, which it could take for one that is to be caught.
+func stopped(g *granted, cause, err error) outcome {
+	o := outcome{answer: appendStop(g), class: canceled, detail: "stopped: " + cause.Error()}
+	if errors.Is(cause, errWallTime) {
+		o.class, o.limit, o.detail = LimitExceeded, "wall_time", "stopped: wall_time was over"
+	}
+	if !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, cause) {
+		o.detail += "; " + err.Error()
+	}
+	return o
 }
 
 // errCallTimeout is the cause of a context that ended because of a grant's timeout.
@@ -245,10 +295,6 @@ func (h *Host) failed(ctx context.Context, g *granted, err error) outcome {
 	if ctx.Err() != nil && errors.Is(context.Cause(ctx), errCallTimeout) {
 		text := fmt.Sprintf("%s took longer than %v, the timeout of [%s]", g.name, g.grant.Timeout, g.grant.Rule())
 		return outcome{answer: appendError(nil, "TimeoutError", text), class: "TimeoutError", detail: text}
-	}
-	if ctx.Err() != nil {
-		// The guest is being stopped. It hardly gets to read this.
-		return outcome{answer: appendError(nil, "TimeoutError", g.name+" was stopped"), class: "TimeoutError", detail: err.Error()}
 	}
 	h.logger.Error("capability failed", "capability", g.name, "error", err)
 	return fault(g, err)
@@ -312,7 +358,7 @@ func (x *execution) recordOutcome(g *granted, o outcome) error {
 	}
 	return x.journal.write(audit.Outcome, func(r *audit.Record) {
 		r.Call, r.Capability, r.Duration = int(x.calls), g.name, o.duration
-		r.Error, r.Redacted = o.class, redacted
+		r.Error, r.Limit, r.Redacted = o.class, o.limit, redacted
 		if x.journal.full { // it may repeat arguments
 			r.Detail = o.detail
 		}

@@ -114,6 +114,16 @@ func (m *meter) mayGoOn() bool {
 	return time.Since(m.asked) < grace
 }
 
+// tells reports whether the guest is to learn now that it must stop, from whatever the host is about to tell it: it was asked and has not noticed.
+// What it was asked is taken back.
+func (m *meter) tells() bool {
+	if m.asked.IsZero() || !m.interrupt.waiting() {
+		return false
+	}
+	m.interrupt.withdraw()
+	return true
+}
+
 // left is the fuel that the guest has not used: negative when it ran out.
 func (m *meter) left() int64 { return m.reserve + m.gauge() }
 

@@ -3,6 +3,7 @@ package host
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"runtime/debug"
 	"strings"
@@ -21,7 +22,7 @@ const (
 // An Output is given what code prints while it runs: stream is [Stdout] or [Stderr], and text is some of what it has printed there, in UTF-8 and cut
 // between characters. The calls come in the order in which it was printed, in the goroutine of the call that runs the code, and the code
 // waits: before each host call, some 20 ms after the last time while the code computes, sooner if there is much, and at the end, also of code that
-// was stopped by force. If the code has come to a result, all texts of a stream are what the result has of it.
+// was stopped by force. All texts of a stream are what the result has of it, if there is a result.
 //
 // The time that it takes is not the run's. It can neither use the session ([ErrBusy]) nor close the host, which would wait for it. After a panic
 // it is not called again in that run.
@@ -217,11 +218,52 @@ func validText(text []byte) string {
 	return valid.String()
 }
 
+// A stop by force takes away the result, which would have told what was printed, but not the log. rescue makes that the result's output.
+//
+// Nothing runs when it reads: a guest runs in the goroutine of the call, and that has come back from it. What lies there is what a guest in an unknown state has
+// left, and is believed no more than at any other time.
+func (x *execution) rescue(r *Result) {
+	if !x.hasLog() {
+		return
+	}
+	var printed [2]strings.Builder
+	limit := x.session.host.limits.Output
+	o := newOutlet(func(stream, text string) {
+		if stream == Stdout {
+			printed[0].WriteString(text)
+		} else {
+			printed[1].WriteString(text)
+		}
+	}, limit, nil)
+	if o.pending(x.instance.printed) > 0 {
+		o.look(x.instance.printed)
+	}
+	// The guest alone knows what it has dropped. It drops nothing while there is room for a character.
+	kept := int64(printed[0].Len() + printed[1].Len())
+	if kept <= limit && kept > limit-utf8.UTFMax {
+		text := fmt.Sprintf("[output may be cut: %d bytes of the limit of %d]\n", kept, limit)
+		if last := printed[o.stream].String(); last != "" && !strings.HasSuffix(last, "\n") {
+			text = "\n" + text
+		}
+		printed[o.stream].WriteString(text)
+		if x.outlet != nil {
+			x.outlet.say(text)
+		}
+	}
+	r.Stdout, r.Stderr = printed[0].String(), printed[1].String()
+}
+
+// hasLog reports whether there is a log, and it is that of the run.
+func (x *execution) hasLog() bool {
+	in := x.instance
+	return in.started && in.printed.there() && !in.module.IsClosed()
+}
+
 // show gives what code has printed to whoever wants to see it. Not all, and only now and then, is for where the code has not come to a
 // point that is worth more.
 func (x *execution) show(all bool) {
 	o, in := x.outlet, x.instance
-	if o == nil || o.give == nil || !in.printed.there() || in.module.IsClosed() {
+	if o == nil || o.give == nil || !x.hasLog() {
 		return
 	}
 	pending := o.pending(in.printed)

@@ -159,7 +159,7 @@ func TestOutputIsShownWhileCodeComputes(t *testing.T) {
 }
 
 func TestOutputOfCodeThatIsStoppedByForce(t *testing.T) {
-	h := pythonHostOf(t, "[limits]\nfuel = 20_000_000\noutput = \"1MiB\"\n[python]\nimports = [\"sys\"]\n", audit.Discard)
+	h := pythonHostOf(t, "[limits]\nfuel = 20_000_000\noutput = \"8MiB\"\n[python]\nimports = [\"sys\"]\n", audit.Discard)
 	for _, test := range []struct{ code, order string }{
 		{"import sys\nprint('a')\nprint('b', file=sys.stderr)\nsum(range(10**15))", "o:a\ne:b\n"},
 		{"sum(range(10**15))", ""},
@@ -170,18 +170,69 @@ func TestOutputOfCodeThatIsStoppedByForce(t *testing.T) {
 		if seen.order.String() != test.order || !r.Restored {
 			t.Errorf("%s: shows %q, want %q; restored %v", test.code, seen.order.String(), test.order, r.Restored)
 		}
+		if r.Stdout != seen.stdout.String() || r.Stderr != seen.stderr.String() {
+			t.Errorf("%s: has %q, %q", test.code, r.Stdout, r.Stderr)
+		}
 		if r, seen := execShown(t, s, "print('c')"); seen.order.String() != "o:c\n" || r.Stdout != "c\n" {
 			t.Errorf("after it: %q", seen.order.String())
 		}
 	}
 	// A loop of prints is stopped anywhere. What is shown is the beginning of what it would have printed.
 	var whole strings.Builder
-	for n := range 100_000 {
+	for n := range 1_000_000 {
 		fmt.Fprintln(&whole, "line", n)
 	}
-	_, seen := execShown(t, session(t, h), "for n in range(10**9): print('line', n)")
-	if seen.stdout.Len() < 10_000 || !strings.HasPrefix(whole.String(), seen.stdout.String()) {
-		t.Errorf("shows %d bytes, %.100q…", seen.stdout.Len(), seen.stdout.String())
+	r, seen := execShown(t, session(t, h), "for n in range(10**9): print('line', n)")
+	if seen.stdout.Len() < 10_000 || !strings.HasPrefix(whole.String(), seen.stdout.String()) || r.Stdout != seen.stdout.String() {
+		t.Errorf("shows %d bytes, %.100q…; has %d", seen.stdout.Len(), seen.stdout.String(), len(r.Stdout))
+	}
+	// Nobody watches, and an Output that panics, change nothing of it.
+	if alone := exec(t, session(t, h), "for n in range(10**9): print('line', n)"); alone.Stdout != r.Stdout {
+		t.Errorf("alone it has %d bytes, and %d with somebody who watches", len(alone.Stdout), len(r.Stdout))
+	}
+	panicked, err := session(t, h).Exec(t.Context(), "for n in range(10**9): print('line', n)", host.ExecOptions{Output: func(string, string) { panic("no") }})
+	if err != nil || panicked.Stdout != r.Stdout {
+		t.Errorf("%v", err)
+	}
+}
+
+// What a guest that is stopped by force has printed ends where limits.output ends it. Only the guest could tell what is missing.
+func TestOutputLimitOfCodeThatIsStoppedByForce(t *testing.T) {
+	h := pythonHostOf(t, "[limits]\nfuel = 20_000_000\noutput = \"1KiB\"\n[python]\nimports = [\"sys\"]\n", audit.Discard)
+	x := strings.Repeat("x", 1020)
+	for _, test := range []struct{ code, stdout, stderr string }{
+		{"print('x' * 1020, end='')", x, ""}, // there was room for any character
+		{"print('x' * 1020)", x + "\n[output may be cut: 1021 bytes of the limit of 1024]\n", ""},
+		{"print('x' * 1020, end='')\nprint('é' * 3, end='')", x + "éé\n[output may be cut: 1024 bytes of the limit of 1024]\n", ""},
+		{"print('x' * 1020)\nprint('€' * 9, file=sys.stderr)", x + "\n", "€\n[output may be cut: 1024 bytes of the limit of 1024]\n"},
+		{"print('x' * 1020)\nprint('\\U0001F600', file=sys.stderr)", x + "\n[output may be cut: 1021 bytes of the limit of 1024]\n", ""},
+		{"for n in range(10**5): print('x' * 1020)", x + "\nxxx\n[output may be cut: 1024 bytes of the limit of 1024]\n", ""},
+	} {
+		r, seen := execShown(t, session(t, h), "import sys\n"+test.code+"\nsum(range(10**15))")
+		wantLimit(t, r, "fuel")
+		if r.Stdout != test.stdout || r.Stderr != test.stderr || seen.stdout.String() != r.Stdout || seen.stderr.String() != r.Stderr {
+			t.Errorf("%s: has %q, %q; shows %q, %q", test.code, r.Stdout, r.Stderr, seen.stdout.String(), seen.stderr.String())
+		}
+	}
+}
+
+// The log of a run is not that of the one after it, which had to be stopped before it printed.
+func TestOutputOfCodeThatIsStoppedAtOnce(t *testing.T) {
+	for _, code := range []string{"3**(10**8)", "import re\nre.match(r'(a+)+$', 'a'*40+'b')"} {
+		s := session(t, pythonHostOf(t, "[limits]\nwall_time = \"500ms\"\n[python]\nimports = [\"re\"]\n", audit.Discard))
+		exec(t, s, "print('of the first')")
+		r := exec(t, s, code)
+		wantLimit(t, r, "wall_time")
+		if !s.Lost() || r.Stdout != "" {
+			t.Errorf("%s: lost %v, has %q", code, s.Lost(), r.Stdout)
+		}
+		if err := s.Reset(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		r = exec(t, s, "print('of', 'the third')\n"+code)
+		if !r.Restored || r.Stdout != "of the third\n" {
+			t.Errorf("%s: restored %v, has %q", code, r.Restored, r.Stdout)
+		}
 	}
 }
 
@@ -255,7 +306,7 @@ func TestOutputOfOtherStates(t *testing.T) {
 func TestOutputThatPanics(t *testing.T) {
 	var logged lines
 	c := config(t)
-	c.Guest, c.Policy, c.Logger = host.Guest{}, nil, logger(&logged)
+	c.Guest, c.Policy, c.Cache, c.Logger = host.Guest{}, nil, "", logger(&logged)
 	s := session(t, open(t, c))
 	calls := 0
 	r, err := s.Exec(t.Context(), "for n in range(100_000): print(n)\n7", host.ExecOptions{Output: func(string, string) {
@@ -314,7 +365,21 @@ func TestGuestThatLiesAboutItsOutput(t *testing.T) {
 		})
 	}
 	s := session(t, h)
-	if r, seen := execShown(t, s, "t"); r.Error == nil || r.Error.Type != host.GuestCrashed || seen.order.String() != "o:helloworld" {
-		t.Errorf("a trap: shows %q, %+v", seen.order.String(), r.Error)
+	if r, seen := execShown(t, s, "t"); r.Error == nil || r.Error.Type != host.GuestCrashed || seen.order.String() != "o:helloworld" || r.Stdout != "helloworld" {
+		t.Errorf("a trap: shows %q, has %q, %+v", seen.order.String(), r.Stdout, r.Error)
+	}
+	// The result of one that traps has what lies there then, read from the beginning.
+	for trick, want := range map[string]string{
+		"A": "", "B": "", "L": "", "N": "", "E": strings.Repeat("\x00", 64<<10+1024), "C": strings.Repeat("ha", 32),
+		"S": "helloworld", "H": "he", "R": "AAAAAAAAld", "F": "abef|cd", "Z": "helloworld",
+		"M": "abef|cd", "W": "\ufffdo\ufffd|\ufffdx€y", "U": "€z|",
+	} {
+		s := session(t, h)
+		soon(t, func() {
+			r := exec(t, s, trick)
+			if got := r.Stdout + "|" + r.Stderr; r.Error == nil || r.Error.Type != host.GuestCrashed || strings.TrimSuffix(got, "|") != strings.TrimSuffix(want, "|") {
+				t.Errorf("%s has %d bytes, %.200q; want %.200q; %+v", trick, len(got), got, want, r.Error)
+			}
+		})
 	}
 }

@@ -105,7 +105,7 @@ func inPackages(name string) (string, bool) {
 	return in, ok && fs.ValidPath(in)
 }
 
-// describe tells the guest of the packages: what the agent may import, and, for hints, what the lock has besides.
+// describePackages tells the guest of the packages: what the agent may import, and, for hints, what the lock has besides.
 func describePackages(set *packages.Set) configPackages {
 	c := configPackages{Modules: []string{}, Others: map[string]string{}}
 	if set == nil {

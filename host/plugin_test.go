@@ -230,7 +230,7 @@ func TestPluginState(t *testing.T) {
 			t.Errorf("stateful %v: after a reset: %s", test.stateful, got)
 		}
 		err := first.Checkpoint()
-		if (err != nil) != test.stateful || err != nil && err != host.ErrToolState {
+		if (err != nil) != test.stateful || err != nil && !errors.Is(err, host.ErrToolState) {
 			t.Errorf("stateful %v: checkpoint: %v", test.stateful, err)
 		}
 		if one, other := b.call(t, first, "random", "{}"), b.call(t, second, "random", "{}"); one != other {

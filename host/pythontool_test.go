@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -195,8 +196,17 @@ func TestPythonToolState(t *testing.T) {
 			t.Errorf("%s: %+v", step.code, r)
 		}
 	}
-	if _, err := first.Fork(t.Context()); err != host.ErrToolState {
-		t.Errorf("fork: %v", err)
+	for name, keep := range map[string]func() error{
+		"fork":       func() error { _, err := first.Fork(t.Context()); return err },
+		"save":       func() error { return first.Save(io.Discard) },
+		"checkpoint": func() error { return first.Checkpoint() },
+	} {
+		if err := keep(); !errors.Is(err, host.ErrToolState) || !strings.HasSuffix(err.Error(), ": my_tool") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if r := exec(t, first, "my_tool.count()"); r.Repr == nil || *r.Repr != "4" {
+		t.Errorf("afterwards: %+v", r)
 	}
 	if err := first.Reset(t.Context()); err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 )
 
 // The values of [Error.Type] that are not the name of a Python class. Python code can have classes of these names, too:
-// [Session.Lost] tells for certain whether the guest is gone.
+// [Error.FromHost] tells who speaks, and [Session.Lost] whether the guest is gone.
 const (
 	LimitExceeded = "LimitExceeded" // Error.Limit says which
 	GuestCrashed  = "GuestCrashed"  // the guest trapped, exited, or sent what is no result
@@ -23,7 +23,7 @@ type Result struct {
 	Value         json.RawMessage `json:"value"` // encoded as in docs/abi.md; null if there is none
 	Repr          *string         `json:"repr"`  // its repr(); nil if there is no value
 	IsFinalAnswer bool            `json:"is_final_answer"`
-	Stdout        string          `json:"stdout"`
+	Stdout        string          `json:"stdout"` // what was printed, also before a stop by force
 	Stderr        string          `json:"stderr"`
 	Error         *Error          `json:"error"` // nil if OK
 	Usage         Usage           `json:"usage"`
@@ -74,7 +74,7 @@ func (e *Error) addFigures(figures string) {
 // Usage is what the run consumed.
 type Usage struct {
 	Fuel        int64   `json:"fuel"`         // loop iterations and function calls
-	WallMS      float64 `json:"wall_ms"`      // milliseconds
+	WallMS      float64 `json:"wall_ms"`      // milliseconds, as limits.wall_time counts them: without the time of approvers and of Output
 	MemoryBytes int64   `json:"memory_bytes"` // size of the guest's linear memory at the end
 	HostCalls   int64   `json:"host_calls"`   // calls of capabilities, refused ones too
 }

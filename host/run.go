@@ -64,6 +64,7 @@ func (x *execution) within(ctx context.Context, entry string, request []byte) (*
 		default:
 			result = crashResult(err, words)
 		}
+		x.rescue(result)
 	} else if words := in.stdio.take(); words != "" {
 		s.host.logger.Debug("guest wrote to its stdio", "session", s.id, "stdio", words)
 	}

@@ -18,7 +18,8 @@ var ErrSealed = errors.New("host: a self-contained guest is for other Extism hos
 // limits.fuel, host_calls, memory, output, result and recursion; what is decided, timed or recorded about a call it cannot keep:
 // docs/extism.md. The same guest, packages and policy, read from the same path, give the same bytes.
 //
-// Of the configuration it uses what [New] would, less the audit log and the approver. [Config.Linked] must be nil.
+// Of the configuration it uses what is about making the guest: nothing is run for code, so Audit, Sinks, Spare and the approver have no say. [Config.Linked]
+// must be nil. The context ends it early.
 func Seal(ctx context.Context, config Config) ([]byte, error) {
 	if config.Linked != nil {
 		return nil, errors.New("host: seal: the guest is linked already")

@@ -248,6 +248,9 @@ func (s *Session) revive(ctx context.Context) (err error) {
 	return err
 }
 
+// canceled is what records say of an exec, or a call, that its caller ended.
+const canceled = "Canceled"
+
 func (x *execution) recordEnd(result *Result, err error, restored bool) error {
 	if result != nil {
 		for _, w := range result.Withheld {
@@ -261,7 +264,7 @@ func (x *execution) recordEnd(result *Result, err error, restored bool) error {
 		r.OK, r.Lost, r.Restored = &ok, x.session.lost.Load(), restored
 		switch {
 		case result == nil:
-			r.Error, r.Detail = "Canceled", err.Error()
+			r.Error, r.Detail = canceled, err.Error()
 			return
 		case result.Error != nil:
 			r.Error, r.Limit = result.Error.Type, result.Error.Limit

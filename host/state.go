@@ -2,6 +2,8 @@ package host
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/postern-sandbox/postern/audit"
 	"github.com/postern-sandbox/postern/policies"
@@ -33,7 +35,7 @@ func (s *Session) Reset(ctx context.Context) error {
 // Checkpoint keeps what the session is now, for it to fall back to when a later call has to be stopped by force. It copies the
 // memory that the session has changed, so it costs more the more that is. A state that was kept before is forgotten.
 //
-// It fails with [ErrOpenFiles] while code has files open; the session is not harmed.
+// It fails with [ErrOpenFiles] while code has files open, and with [ErrToolState] when it has called a stateful tool; the session is not harmed.
 func (s *Session) Checkpoint() error {
 	release, err := s.acquire()
 	if err != nil {
@@ -51,7 +53,7 @@ func (s *Session) keep() error {
 	case s.current:
 		return nil
 	case len(s.plugins) > 0:
-		return ErrToolState
+		return fmt.Errorf("%w: %s", ErrToolState, strings.Join(s.statefulTools(), ", "))
 	}
 	d, err := s.instance.capture()
 	if err != nil {

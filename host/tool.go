@@ -356,6 +356,16 @@ func (t *tool) release(s *Session, in *instance) error {
 	return t.host.program.retire(in)
 }
 
+// statefulTools are the names of the tools that remember something for the session.
+func (s *Session) statefulTools() []string {
+	var names []string
+	for t := range s.plugins {
+		names = append(names, t.Name)
+	}
+	slices.Sort(names)
+	return names
+}
+
 // dropPlugins ends the plugins that remember for the session.
 func (s *Session) dropPlugins() error {
 	var errs []error

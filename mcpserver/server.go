@@ -171,7 +171,7 @@ func (s *Server) runPython(ctx context.Context, request *mcp.CallToolRequest, ar
 		note = "[what earlier calls had defined is gone: the code had to be stopped by force]"
 		err = errors.Join(err, owner.host.Reset(context.WithoutCancel(ctx)))
 	} else if err == nil {
-		// What this run has defined is to survive if the next one must be stopped. It is not kept while files are open.
+		// What this run has defined is to survive if the next one must be stopped. It is not kept while files are open, nor when a tool remembers something.
 		if keepErr := owner.host.Checkpoint(); keepErr != nil {
 			s.config.Logger.Debug("no checkpoint", "session", owner.host.ID(), "error", keepErr)
 		}

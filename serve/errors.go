@@ -28,6 +28,7 @@ const (
 	codeNotSaved       = -32008 // the data is no saved session, or one of another policy or guest
 	codeOpenFiles      = -32009 // a session with open files cannot be kept
 	codeAudit          = -32010 // the audit log failed
+	codeToolState      = -32011 // a session that has called a stateful tool cannot be kept
 	codeCanceled       = -32800 // by $/cancel, shutdown, or the end of the connection
 	codeDeadline       = -32801 // timeout_ms was over
 )
@@ -83,6 +84,7 @@ func errorOf(err error) *Error {
 		{host.ErrNotSaved, codeNotSaved},
 		{host.ErrOtherSession, codeNotSaved},
 		{host.ErrOpenFiles, codeOpenFiles},
+		{host.ErrToolState, codeToolState},
 		{host.ErrAudit, codeAudit},
 	} {
 		if errors.Is(err, one.is) {

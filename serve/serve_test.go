@@ -411,21 +411,34 @@ func TestTheEnd(t *testing.T) {
 	})
 }
 
-// TestCanceledToolCall: the client learns that its tool's result is no longer wanted.
-func TestCanceledToolCall(t *testing.T) {
+// TestStoppedToolCall: a run that has to stop while its tool works stops as any other does, whatever its code makes of exceptions, and the client learns that its
+// tool's result is no longer wanted.
+func TestStoppedToolCall(t *testing.T) {
+	const code = "try:\n  add(1)\nexcept Exception:\n  pass"
 	k := dial(t, config(t))
-	k.must("initialize", oneLine(`{"protocol":1`+toolsOfTests+`}`))
+	k.must("initialize", oneLine(`{"protocol":1,"policy":{"text":"policy = 1\nname = \"p\"\n[limits]\nwall_time = \"300ms\"\n"}`+toolsOfTests+`}`))
 	k.must("session.new", `{"session":"a"}`)
-	release := make(chan struct{})
-	k.tools = func(string, json.RawMessage) string { <-release; return `"result":{"value":1}` }
-	if r := k.run("session.exec", execParams("a", "add(1)", `,"timeout_ms":50`)); r.Error == nil || r.Error.Message != "tools.add was stopped" {
+	release, called := make(chan struct{}), make(chan struct{}, 3)
+	k.tools = func(string, json.RawMessage) string {
+		called <- struct{}{}
+		<-release
+		return `"result":{"value":1}`
+	}
+	if r := k.run("session.exec", execParams("a", code, "")); r.Error == nil || r.Error.Limit != "wall_time" || r.Error.Type != "LimitExceeded" {
 		t.Errorf("%+v", r.Error)
 	}
+	wantCode(t, k.call("session.exec", execParams("a", code, `,"timeout_ms":50`)), -32801, "timeout_ms")
+	<-called
+	<-called
+	id, answered := k.start("session.exec", execParams("a", code, ""))
+	<-called
+	k.write(`{"jsonrpc":"2.0","method":"$/cancel","params":{"id":` + id + `}}`)
+	wantCode(t, <-answered, -32800, "canceled")
 	close(release)
 	k.exec("a", "1")
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.notes) != 1 || k.notes[0].Method != "$/cancel" {
+	if len(k.notes) != 3 || k.notes[0].Method != "$/cancel" {
 		t.Errorf("notifications: %v", k.notes)
 	}
 }

@@ -191,9 +191,9 @@ func (c *cli) evaluate(s *host.Session, code string) error {
 	return keep(s)
 }
 
-// keep makes what the session is now the state that it falls back to. While code has files open, that is not possible.
+// keep makes what the session is now the state that it falls back to. While code has files open, and when a tool remembers something, that is not possible.
 func keep(s *host.Session) error {
-	if err := s.Checkpoint(); !errors.Is(err, host.ErrOpenFiles) {
+	if err := s.Checkpoint(); !errors.Is(err, host.ErrOpenFiles) && !errors.Is(err, host.ErrToolState) {
 		return err
 	}
 	return nil

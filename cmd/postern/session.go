@@ -75,7 +75,10 @@ func (f *sessionFile) load(c *cli, h *host.Host) (*host.Session, error) {
 // save puts the session into the file, all of it or, if that fails, nothing: then the file has what it had.
 func (f *sessionFile) save(s *host.Session) error {
 	err := writeFile(f.path, s.Save)
-	if errors.Is(err, host.ErrOpenFiles) {
+	switch {
+	case errors.Is(err, host.ErrToolState):
+		return usageError("what a tool with stateful = true remembers is no part of a session; do without stateful in its table, or without --session", "%s: not saved: %w", f.path, err)
+	case errors.Is(err, host.ErrOpenFiles):
 		return &failure{err: fmt.Errorf("%s: not saved: %w", f.path, err), code: exitRaised, hint: "a file that the code has opened is not part of a session; close it, for instance with a with statement"}
 	}
 	return err

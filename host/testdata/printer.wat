@@ -1,4 +1,4 @@
-;; A base guest that has a log of its output and lies about it. The first byte of exec's input says how. Between two stores of a trick the host
+;; A base guest that has a log of its output and lies about it. The first byte of exec's input says how; a capital has it trap after the lie. Between two stores of a trick the host
 ;; looks, because of a host call.
 (module
   (type $call (func (param i32 i64) (result i64)))
@@ -39,8 +39,10 @@
     (i32.const 0))
 
   (func (export "exec") (result i32)
-    (local $how i32)
+    (local $how i32) (local $trap i32)
     (local.set $how (call $input_load_u8 (i64.const 9))) ;; of {"code":"X"}
+    (local.set $trap (i32.and (i32.ge_u (local.get $how) (i32.const 65)) (i32.le_u (local.get $how) (i32.const 90))))
+    (local.set $how (i32.or (local.get $how) (i32.shl (local.get $trap) (i32.const 5))))
     (i32.store (i32.const 1024) (i32.const 0))
     (block $done
       ;; a: the first piece is nowhere; b: its header goes over the end of memory
@@ -96,6 +98,7 @@
         (i32.store (i32.const 4096) (i32.const 0))
         (i32.store (i32.const 4100) (i32.const 10))
         (unreachable))))
+    (if (local.get $trap) (then (unreachable)))
     (call $say (i32.const 32) (i32.const 144))
     (i32.const 0))
 

@@ -212,6 +212,15 @@ def test_timeout() -> None:
         assert s.exec("1").unwrap() == 1
 
 
+def test_output_of_code_stopped_by_force() -> None:
+    with Postern(policy_text=POLICY.replace("[grant", '[limits]\nwall_time = "500ms"\n[grant', 1)) as p, p.session() as s:
+        result = s.exec("print('begun', end=' ')\nprint('and going')\n3 ** (10 ** 8)")
+        assert result.restored and result.stdout == "begun and going\n"
+        with pytest.raises(LimitExceeded) as caught:
+            result.unwrap()
+        assert caught.value.stdout == result.stdout and caught.value.info.limit == "wall_time"
+
+
 def test_interrupted_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """What ends the wait, such as Ctrl-C, stops the code too."""
     import queue

@@ -276,6 +276,8 @@ def exception_of(family, answer):
             position=denied.get("position", ""),
         )
     if "limit" in answer:
+        if answer["limit"].get("name") == "wall_time":
+            return Interrupt()  # as if the run's time had ended between two bytecodes
         return postern.LimitExceeded(answer["limit"].get("message", ""), limit=answer["limit"].get("name", ""))
     error = answer.get("error")
     if not isinstance(error, dict):
