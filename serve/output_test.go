@@ -71,9 +71,9 @@ func TestOutputOfStreams(t *testing.T) {
 		t.Errorf("printed %q", got)
 	}
 	k.must("session.reset", `{"session":"a"}`)
-	// One that its own limit has stopped has one, and what was printed is in it.
+	// One that a limit has stopped, whichever comes first, has one, and what was printed is in it.
 	r := k.run("session.exec", execParams("a", "import re\nprint('begun')\nre.match(r'(a+)+$', 'a'*40+'b')", ""))
-	if r.Error == nil || r.Error.Limit != "wall_time" || !r.Restored || r.Stdout != "begun\n" {
+	if r.Error == nil || r.Error.Limit == "" || !r.Restored || r.Stdout != "begun\n" {
 		t.Errorf("%+v, %+v", r, r.Error)
 	}
 	id, answered := k.start("session.exec", execParams("a", "for n in range(100_000): print('x', n)", `,"stream":true`))
