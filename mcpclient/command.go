@@ -33,7 +33,7 @@ type command struct {
 	cmd    *exec.Cmd
 	group  *procgroup.Group
 
-	secrets *strings.Replacer // takes out of stderr what env_from has handed on
+	secrets *secrets
 
 	stdin          *os.File
 	stdout, stderr *os.File
@@ -72,7 +72,7 @@ func newCommand(server *policies.Server, config Config) (*command, error) {
 		return nil, err
 	}
 	return &command{
-		logger: config.Logger, name: server.Command[0], secrets: secrets(server, config),
+		logger: config.Logger, name: server.Command[0], secrets: config.secrets,
 		cmd:      &exec.Cmd{Path: program, Args: server.Command, Dir: server.Folder, Env: environment},
 		outgoing: make(chan outgoing), incoming: make(chan incoming), closed: make(chan struct{}), listened: make(chan struct{}),
 	}, nil
@@ -128,28 +128,6 @@ func environment(server *policies.Server, config Config) ([]string, error) {
 	}
 	slices.Sort(list)
 	return list, nil
-}
-
-// leastSecret is how long the value of a variable must be, in bytes, to be taken for a secret: shorter ones are words that are said anyway.
-const leastSecret = 8
-
-// secrets replaces the values of what env_from hands on by the variables' names. What a server writes to stderr when it ends is in the log and in what the agent is told of a call; a server that
-// means to give a secret away can write it otherwise.
-func secrets(server *policies.Server, config Config) *strings.Replacer {
-	var pairs []string
-	names := slices.Clone(server.EnvFrom)
-	value := func(name string) string {
-		value, _ := config.Environment(name)
-		return strings.TrimSpace(value)
-	}
-	// The longest first, of those that begin at the same place.
-	slices.SortStableFunc(names, func(a, b string) int { return len(value(b)) - len(value(a)) })
-	for _, name := range names {
-		if text := value(name); len(text) >= leastSecret {
-			pairs = append(pairs, text, "["+name+"]")
-		}
-	}
-	return strings.NewReplacer(pairs...)
 }
 
 // Connect implements [mcp.Transport].
@@ -217,8 +195,9 @@ func (c *command) read() {
 		line, err := c.line(lines)
 		trimmed := bytes.TrimSpace(line)
 		if err == nil && (len(trimmed) == 0 || trimmed[0] != '{') {
-			if len(trimmed) > 0 {
-				c.logger.Debug("stdout has what is no message", "line", printable(string(trimmed[:min(len(trimmed), 200)])))
+			if len(trimmed) > 0 && c.logger.IsDebug() {
+				text := c.secrets.text(string(trimmed))
+				c.logger.Debug("stdout has what is no message", "line", printable(text[:min(len(text), 200)]))
 			}
 			continue
 		}
@@ -285,7 +264,7 @@ func (c *command) listen() {
 	logged, cut := 0, false
 	for {
 		part, err := lines.ReadSlice('\n')
-		line := c.secrets.Replace(string(part))
+		line := c.secrets.text(string(part))
 		if text := printable(line[:min(len(line), maxLoggedLen)]); text != "" && !cut {
 			if logged++; logged <= maxLogged {
 				c.logger.Info("stderr", "line", text)

@@ -66,7 +66,7 @@ func open(ctx context.Context, server *policies.Server, config Config) (*connect
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{transport: way, guard: newGuard(way, server.MaxResponse, config.Logger), ended: make(chan struct{})}
+	c := &connection{transport: way, guard: newGuard(way, server.MaxResponse, config), ended: make(chan struct{})}
 	if err := way.start(c.guard); err != nil {
 		return nil, err
 	}
@@ -150,7 +150,7 @@ const closePatience = time.Second
 
 // list asks for all tools.
 func (c *connection) list(ctx context.Context, server *policies.Server) (*Offer, error) {
-	return list(ctx, server, func(cursor string) ([]byte, error) {
+	return list(ctx, server, c.guard.secrets, func(cursor string) ([]byte, error) {
 		answer := new(capture)
 		_, err := c.session.ListTools(context.WithValue(ctx, captureKey{}, answer), &mcp.ListToolsParams{Cursor: cursor})
 		if result := c.guard.captured(answer); result != nil {

@@ -16,8 +16,9 @@ import (
 // A guard stands between the SDK and a transport. Of what a server sends, only responses get through, and of the responses to lists and calls only that they are there: what they say is
 // captured as it is, for whoever asked. So a flood of notifications fills nothing, what a server asks of its client is not even looked at, and no content is read twice in two ways.
 type guard struct {
-	way    mcp.Transport
-	logger hclog.Logger
+	way     mcp.Transport
+	logger  hclog.Logger
+	secrets *secrets
 
 	// listing is set until the tools are known; answer is how many bytes of an answer to a call there may be then.
 	listing atomic.Bool
@@ -44,9 +45,9 @@ type capture struct{ result json.RawMessage }
 // maxAnswers is how many of a server's own requests are answered while it does not read; more are not.
 const maxAnswers = 8
 
-func newGuard(way mcp.Transport, maxResponse int64, logger hclog.Logger) *guard {
+func newGuard(way mcp.Transport, maxResponse int64, config Config) *guard {
 	g := &guard{
-		way: way, answer: maxResponse, logger: logger, captures: make(map[jsonrpc.ID]*capture),
+		way: way, answer: maxResponse, logger: config.Logger, secrets: config.secrets, captures: make(map[jsonrpc.ID]*capture),
 		answers: make(chan jsonrpc.Message, maxAnswers), done: make(chan struct{}),
 	}
 	g.listing.Store(true)
@@ -83,7 +84,7 @@ func (g *guard) reply() {
 		select {
 		case m := <-g.answers:
 			if err := g.inner.Write(ctx, m); err != nil {
-				g.logger.Debug("a request of the server was not answered", "error", err)
+				g.logger.Debug("a request of the server was not answered", "error", g.secrets.error(err))
 			}
 		case <-g.done:
 			return

@@ -39,19 +39,33 @@ func (f *Function) Output(data []byte) (any, error) {
 		}
 		return text, nil
 	}
-	v, err := values.DecodeJSON(data)
+	v, err := ReadAnswer(data)
 	if err != nil {
-		var syntax *values.SyntaxError
-		if len(data) == 0 {
-			return nil, errors.New("answered nothing where its schema says JSON")
-		}
-		if errors.As(err, &syntax) {
-			return nil, fmt.Errorf("answered what is not JSON: %s at byte %d", syntax.Message, syntax.Offset)
-		}
+		return nil, err
+	}
+	return f.Answer(v)
+}
+
+// ReadAnswer reads the JSON of an answer, strictly and within the limits of values.DecodeJSON. The error begins as those of Output do.
+func ReadAnswer(data []byte) (any, error) {
+	if len(data) == 0 {
+		return nil, errors.New("answered nothing where its schema says JSON")
+	}
+	v, err := values.DecodeJSON(data)
+	var syntax *values.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return nil, fmt.Errorf("answered what is not JSON: %s at byte %d", syntax.Message, syntax.Offset)
+	case err != nil:
 		return nil, fmt.Errorf("answered what is not JSON: %w", err)
 	}
+	return v, nil
+}
+
+// Answer is the part of Output that is for a value which ReadAnswer has read. The function must be one whose answers are JSON.
+func (f *Function) Answer(v any) (any, error) {
 	var r reader
-	v, m := r.value(v, p.shape, 0)
+	v, m := r.value(v, f.output.shape, 0)
 	if m != nil {
 		return nil, errors.New(m.answer())
 	}
