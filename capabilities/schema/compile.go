@@ -471,6 +471,9 @@ func (c *compiler) object(n *node, s *shape) {
 		s.closed = c.strict()
 	}
 	c.required(n, s)
+	if !c.strict() {
+		s.fold()
+	}
 	switch more := n.get("additionalProperties"); {
 	case more == nil:
 	case more.kind == boolean:

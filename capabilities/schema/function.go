@@ -3,7 +3,6 @@ package schema
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/postern-sandbox/postern/values"
@@ -22,9 +21,10 @@ type Function struct {
 
 	input  *payload // nil is none
 	output *payload
-	fields []field // the members of an object: the parameters, in order
-	rest   int     // the place of **kwargs among the parameters, or -1
-	more   *shape  // of what is in it
+	fields []field           // the members of an object: the parameters, in order
+	rest   int               // the place of **kwargs among the parameters, or -1
+	more   *shape            // of what is in it
+	folded map[string]string // the names of fields by their keys of package fold; nil where what is alike makes no difference
 }
 
 // A field is a member of the input that is a parameter.
@@ -58,12 +58,6 @@ func valueParameter(p *payload) string {
 		return "data"
 	}
 	return "value"
-}
-
-// isField reports whether a member is a parameter, to a tool that reads JSON as many do: for them case makes no difference, and the last of two members counts. A policy has looked at the
-// parameter alone.
-func (f *Function) isField(original string) bool {
-	return slices.ContainsFunc(f.fields, func(one field) bool { return strings.EqualFold(one.original, original) })
 }
 
 // describe sets the signature and the documentation of a function whose input and output are known.

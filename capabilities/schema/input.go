@@ -71,10 +71,11 @@ func (e *encoder) arguments(f *Function, args capabilities.Arguments) (name stri
 	}
 	if f.rest >= 0 {
 		more, _ := args.At(f.rest).(*values.Dict)
+		var seen alike
 		for k, v := range more.All() {
 			key, _ := k.(string)
-			if f.isField(key) {
-				return show(key), &mismatch{class: "TypeError", text: "is given by another name"}
+			if m := seen.field(key, f); m != nil {
+				return show(key), m
 			}
 			if m := write(key, key, v, f.more); m != nil {
 				return show(key), m
@@ -154,7 +155,7 @@ func (e *encoder) room(n int) *mismatch {
 // value writes a value, at a depth of JSON, as a schema says. hops is how many references and alternatives led from the value here.
 func (e *encoder) value(v any, s *shape, depth, hops int) *mismatch {
 	if e.steps += steps(v); e.steps > maxSteps || hops > maxHops {
-		return &mismatch{class: "ValueError", text: "is too much to be checked against its schema"}
+		return e.tooMuch()
 	}
 	if s == nil {
 		s = anything()
@@ -164,10 +165,19 @@ func (e *encoder) value(v any, s *shape, depth, hops int) *mismatch {
 		e.dst = append(e.dst, "null"...)
 		return e.room(0)
 	}
+	if d, ok := v.(*values.Dict); ok && hops == 0 {
+		if m := e.distinct(d, s); m != nil {
+			return m
+		}
+	}
 	if s.union != nil {
 		return e.either(v, s, depth, hops+1)
 	}
 	return e.plain(v, s, depth)
+}
+
+func (e *encoder) tooMuch() *mismatch {
+	return &mismatch{class: "ValueError", text: "is too much to be checked against its schema"}
 }
 
 // either writes the value as the first alternative that permits it.
