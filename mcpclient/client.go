@@ -216,7 +216,7 @@ const errorClass = "Error"
 
 // call calls a tool.
 func (c *client) call(ctx context.Context, t *Tool, args capabilities.Arguments) (any, error) {
-	input, err := t.function.Input(args, maxArguments)
+	input, err := t.function.Input(ctx, args, maxArguments)
 	if err != nil {
 		return nil, err
 	}
@@ -224,14 +224,21 @@ func (c *client) call(ctx context.Context, t *Tool, args capabilities.Arguments)
 	calling, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
+	var v any
 	raw, err := c.send(calling, t, input)
+	if err == nil {
+		v, err = c.result(calling, t, raw)
+	}
+	var raised *capabilities.PythonError
 	switch {
 	case err == nil:
-		return c.result(t, raw)
+		return v, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case c.ctx.Err() != nil:
 		err = errClosed
+	case errors.As(err, &raised):
+		return nil, err
 	}
 	return nil, c.fail(t, err)
 }

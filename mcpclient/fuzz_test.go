@@ -1,6 +1,7 @@
 package mcpclient
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -74,7 +75,7 @@ func FuzzResult(f *testing.F) {
 	c := newClient(&policies.Server{Name: "s", MaxResponse: 1 << 20}, Config{Logger: hclog.NewNullLogger()})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for _, tool := range offer.Tools {
-			v, err := c.result(tool, raw)
+			v, err := c.result(t.Context(), tool, raw)
 			var raised *capabilities.PythonError
 			switch {
 			case err == nil:
@@ -103,5 +104,28 @@ func TestDescriptionsThatGrow(t *testing.T) {
 		if _, err := Recorded("s", offer.Description()); err != nil {
 			t.Errorf("%q: %v", character, err)
 		}
+	}
+}
+
+// An answer that is still compared with its schema when the call's time is over is no answer, and no fault of the server.
+func TestAnswersThatCostTime(t *testing.T) {
+	tools, _, err := readPage([]byte(`{"tools":[{"name":"a","outputSchema":{"type":"array","items":{"type":"integer"}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	offer, err := newOffer(t.Context(), tools, "s", func(string) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(&policies.Server{Name: "s", MaxResponse: 1 << 20}, Config{Logger: hclog.NewNullLogger()})
+	raw := []byte(`{"structuredContent":[` + strings.Repeat("1,", 100_000) + `1]}`)
+	if _, err := c.result(t.Context(), offer.Tools[0], raw); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var raised *capabilities.PythonError
+	if _, err := c.result(ctx, offer.Tools[0], raw); !errors.Is(err, context.Canceled) || errors.As(err, &raised) {
+		t.Error(err)
 	}
 }

@@ -50,9 +50,12 @@ func (a *alike) field(name string, f *Function) *mismatch {
 // distinct refuses members of an object that could be taken for others, by what any alternative of its schema has. It is asked before alternatives are tried: of two that fit, the tool may take either.
 func (e *encoder) distinct(d *values.Dict, s *shape) *mismatch {
 	const bytesPerStep = 4
-	objects := s.objects(nil, nil)
-	if objects == nil {
+	if d.Len() == 0 {
 		return nil
+	}
+	objects := e.objects(s, nil, nil)
+	if objects == nil || !e.spend(0) {
+		return nil // the next look sees whether there are steps left
 	}
 	var seen alike
 	for k := range d.All() {
@@ -60,8 +63,8 @@ func (e *encoder) distinct(d *values.Dict, s *shape) *mismatch {
 		if e.steps += len(objects); slices.ContainsFunc(objects, func(o *shape) bool { _, has := o.index[name]; return has }) {
 			continue
 		}
-		if e.steps += len(name) / bytesPerStep; e.steps > maxSteps {
-			return e.tooMuch()
+		if !e.spend(len(name) / bytesPerStep) {
+			return tooMuch()
 		}
 		key := fold.Key(name)
 		other, twice := seen.add(name, key)
@@ -80,7 +83,8 @@ func (e *encoder) distinct(d *values.Dict, s *shape) *mismatch {
 }
 
 // objects adds the objects with properties that a schema permits, in any alternative. seen are the unions that were looked at, nil for none.
-func (s *shape) objects(list []*shape, seen map[*shape]bool) []*shape {
+func (e *encoder) objects(s *shape, list []*shape, seen map[*shape]bool) []*shape {
+	e.steps++
 	s, _ = s.resolved()
 	if s.union == nil {
 		if len(s.folded) > 0 {
@@ -96,7 +100,7 @@ func (s *shape) objects(list []*shape, seen map[*shape]bool) []*shape {
 	}
 	seen[s] = true
 	for _, u := range s.union {
-		list = u.objects(list, seen)
+		list = e.objects(u, list, seen)
 	}
 	return list
 }

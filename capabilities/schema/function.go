@@ -91,8 +91,8 @@ func (f *Function) describe(doc string) error {
 		parts = append(parts, annotated(name, f.input.annotation()), "/")
 		types = append(types, name+": "+f.input.about())
 	}
-	if len(f.fields) > MaxParameters {
-		return fmt.Errorf("there are more than %d parameters", MaxParameters)
+	if err := f.checkCount(); err != nil {
+		return err
 	}
 	if f.output != nil {
 		types = append(types, "returns "+f.output.about())
@@ -102,6 +102,13 @@ func (f *Function) describe(doc string) error {
 		doc += " [" + strings.Join(types, "; ") + "]"
 	}
 	f.Doc = line(doc, maxDoc)
+	return nil
+}
+
+func (f *Function) checkCount() error {
+	if len(f.fields) > MaxParameters {
+		return fmt.Errorf("there are more than %d parameters", MaxParameters)
+	}
 	return nil
 }
 

@@ -41,7 +41,9 @@ func FromJSONSchema(name, doc string, input, output []byte) (*Function, error) {
 	top, _ := f.input.shape.only()
 	switch {
 	case top.union == nil && top.kinds&^kNull == kObject:
-		f.arguments(top)
+		if err := f.arguments(top); err != nil {
+			return nil, err
+		}
 		if !top.closed && (top.additional != nil || saysMore(in.top())) {
 			f.more = anything()
 			if top.additional != nil {
@@ -69,7 +71,7 @@ func lenient(src []byte) (*compiler, error) {
 }
 
 // arguments makes parameters of an object's members.
-func (f *Function) arguments(s *shape) {
+func (f *Function) arguments(s *shape) error {
 	taken := map[string]bool{}
 	add := func(original string, of *shape, required bool) {
 		f.fields = append(f.fields, field{original: original, shape: of, required: required, keyword: !required})
@@ -90,11 +92,15 @@ func (f *Function) arguments(s *shape) {
 	for _, p := range others {
 		add(p.name, p.shape, false)
 	}
+	if err := f.checkCount(); err != nil {
+		return err // thousands of names that are one in Python would take hours to be told apart
+	}
 	f.nameFields(taken)
 	f.folded = make(map[string]string)
 	for _, one := range f.fields {
 		f.folded[fold.Key(one.original)] = one.original
 	}
+	return nil
 }
 
 // nameFields gives the parameters their names: first those that are as they were.

@@ -134,7 +134,7 @@ func TestJSONSchemaOutput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := f.Output([]byte(c.answer))
+		got, err := f.Output(t.Context(), []byte(c.answer))
 		switch {
 		case c.wrong != "" && (err == nil || err.Error() != c.wrong):
 			t.Errorf("%s %s: %v\nwant %s", c.output, c.answer, err, c.wrong)
@@ -178,7 +178,7 @@ func TestBranchesAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := f.Output([]byte(`[["x"]]`)); err == nil {
+	if v, err := f.Output(t.Context(), []byte(`[["x"]]`)); err == nil {
 		t.Error(v)
 	}
 	loop := `{"type":"object","properties":{"a":{"$ref":"#/$defs/x"}},"$defs":{"x":{"anyOf":[{"$ref":"#/$defs/x"},{"type":"boolean"}]}}}`
@@ -227,7 +227,7 @@ func TestMismatchesAreSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := "{" + strings.ReplaceAll(strings.TrimSuffix(required, ","), ",", `:"x",`) + `:"x"}`
-	if v, err := f.Output([]byte(answer)); err == nil {
+	if v, err := f.Output(t.Context(), []byte(answer)); err == nil {
 		t.Error(v)
 	}
 }

@@ -72,6 +72,9 @@ type bound struct {
 	small int64
 	fits  bool // value is small
 	past  bool // the bound itself is beyond it
+
+	float float64 // the nearest to value
+	order int     // of float and value
 	text  string
 
 	ofFormat bool // every integer of a format has it
