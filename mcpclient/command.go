@@ -191,11 +191,13 @@ func cause(err error) error {
 // read reads messages, each a line. A line that does not begin as an object is the server's own noise.
 func (c *command) read() {
 	lines := bufio.NewReaderSize(c.stdout, 64<<10)
+	logged := 0
 	for {
 		line, err := c.line(lines)
 		trimmed := bytes.TrimSpace(line)
 		if err == nil && (len(trimmed) == 0 || trimmed[0] != '{') {
-			if len(trimmed) > 0 && c.logger.IsDebug() {
+			if len(trimmed) > 0 && logged < maxLogged && c.logger.IsDebug() {
+				logged++
 				text := c.secrets.text(string(trimmed))
 				c.logger.Debug("stdout has what is no message", "line", printable(text[:min(len(text), 200)]))
 			}
@@ -249,9 +251,9 @@ func (c *command) write() {
 	}
 }
 
-// The bounds of what a server's stderr adds to the log.
+// The bounds of what a server's stderr adds to the log, and what on its stdout is no message.
 const (
-	maxLogged    = 1000 // lines of one connection
+	maxLogged    = 1000 // lines of one connection, of each
 	maxLoggedLen = 1000 // bytes of a line
 	keptWords    = 5    // lines that are kept, for messages
 )

@@ -216,12 +216,10 @@ func TestServersThatDoNotAnswer(t *testing.T) {
 		}
 	}
 	// Not even what is sent to it holds a call up: the pipe is full.
-	w := connect(t, table("s", `list {"name":"tool","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}`, `functions = ["*"]`))
-	w.says(t, "'ok'", "s.tool")
-	w = connect(t, table("s", "deaf", `functions = ["*"]`))
+	w := connect(t, table("s", `deaf-list {"name":"tool","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}`, `functions = ["*"]`))
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		_, err := w.call(ctx, "s.tool", "x", int64(1))
+		_, err := w.call(ctx, "s.tool", "text", strings.Repeat("x", 1<<20))
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
@@ -291,6 +289,15 @@ func TestStderr(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(w.log.String(), "goodbye") })
 	if strings.Contains(w.log.String(), "\x1b") {
 		t.Errorf("%q", w.log)
+	}
+}
+
+// Nor does what is on stdout and no message.
+func TestNoise(t *testing.T) {
+	w := connect(t, table("s", "noise 3000", `functions = ["*"]`))
+	w.says(t, "'ok'", "s.tool")
+	if n := strings.Count(w.log.String(), "noise"); n != 1000 {
+		t.Errorf("%d lines", n)
 	}
 }
 

@@ -151,6 +151,10 @@ func hostile(kind, argument string) {
 			case "telling-version":
 				send(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"%s","capabilities":{},"serverInfo":{"name":"n","version":"v"}}}`, m.ID, os.ExpandEnv(argument))
 				continue
+			case "noise":
+				for i := range number {
+					send("noise %d", i)
+				}
 			case "telling-noise":
 				send("%s", os.ExpandEnv(argument))
 			case "refusing":
@@ -190,6 +194,8 @@ func hostile(kind, argument string) {
 			case "large":
 				tools(m.ID, strings.Replace(tool, `"d"`, `"`+strings.Repeat("d", number)+`"`, 1))
 			case "list":
+				tools(m.ID, argument)
+			case "deaf-list":
 				tools(m.ID, argument)
 			case "telling-list":
 				tools(m.ID, os.ExpandEnv(argument))
@@ -245,7 +251,7 @@ func hostile(kind, argument string) {
 				send(`{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, os.ExpandEnv(argument))
 			case "big":
 				send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`, m.ID, strings.Repeat("x", number))
-			case "deaf": // reads no more
+			case "deaf", "deaf-list": // reads no more
 				select {}
 			case "changing", "growing", "mortal", "fleeting":
 				os.Exit(0)
