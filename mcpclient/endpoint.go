@@ -115,7 +115,7 @@ func (e *endpoint) RoundTrip(request *http.Request) (*http.Response, error) {
 // whole reads an answer that is one message, as long as its call waits for it. The SDK reads it when the request is over for it already, and takes what goes wrong then, were it that the call has
 // no more time, for the end of the session, with all other calls in it.
 func (e *endpoint) whole(request *http.Request, response *http.Response) error {
-	if request.Method != http.MethodPost || strings.HasPrefix(response.Header.Get("Content-Type"), "text/event-stream") {
+	if request.Method != http.MethodPost || response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		return nil
 	}
 	defer response.Body.Close()

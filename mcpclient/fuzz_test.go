@@ -3,6 +3,7 @@ package mcpclient
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode"
@@ -104,6 +105,32 @@ func TestDescriptionsThatGrow(t *testing.T) {
 		if _, err := Recorded("s", offer.Description()); err != nil {
 			t.Errorf("%q: %v", character, err)
 		}
+	}
+}
+
+// A patient context ends when it was asked a few times.
+type patient struct {
+	context.Context
+	asked, most int
+}
+
+func (p *patient) Err() error {
+	if p.asked++; p.asked > p.most {
+		return context.DeadlineExceeded
+	}
+	return nil
+}
+
+// Schemas that take long to be read take no longer than the server has to start: before each it is asked whether there is time.
+func TestStartTimeoutIsForSchemas(t *testing.T) {
+	var list []described
+	for i := range maxTools {
+		list = append(list, described{Name: fmt.Sprint("tool", i), InputSchema: []byte("{}")})
+	}
+	granted := 0
+	ctx := &patient{Context: t.Context(), most: 10}
+	if _, err := newOffer(ctx, list, "s", func(string) bool { granted++; return true }); !errors.Is(err, context.DeadlineExceeded) || granted > 10 {
+		t.Errorf("%v after %d tools", err, granted)
 	}
 }
 

@@ -104,33 +104,6 @@ func TestSchemaBombs(t *testing.T) {
 	}
 }
 
-// Schemas that take long to be read take no longer than the server has to start.
-func TestStartTimeoutIsForSchemas(t *testing.T) {
-	eight := func(item func(i int) string) string {
-		var items []string
-		for i := range 8 {
-			items = append(items, item(i))
-		}
-		return strings.Join(items, ",")
-	}
-	defs := `"a3":{"enum":[` + eight(func(i int) string { return fmt.Sprintf(`"%d%s"`, i, strings.Repeat("éx", 100)) }) + `]}`
-	for i := range 3 {
-		defs += fmt.Sprintf(`,"a%d":{"anyOf":[%s]}`, i, eight(func(int) string { return fmt.Sprintf(`{"$ref":"#/$defs/a%d"}`, i+1) }))
-	}
-	var tools []string
-	for i := range 500 {
-		tools = append(tools, fmt.Sprintf(`{"name":"tool%d","inputSchema":{"type":"object","properties":{"x":{"$ref":"#/$defs/a0"}},"$defs":{%s}}}`, i, defs))
-	}
-	file := filepath.Join(t.TempDir(), "list")
-	if err := os.WriteFile(file, []byte(strings.Join(tools, ",")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := tryConnect(t, table("s", "file "+file, "functions = [\"*\"]\nstart_timeout = \"1s\""))
-	if err == nil || !strings.Contains(err.Error(), "it has not said what tools it has within start_timeout") {
-		t.Errorf("%v", err)
-	}
-}
-
 // Whatever a server answers to a call, the call comes back with a value or with the server's own exception, and the next one can be made.
 func TestAnswers(t *testing.T) {
 	text := func(text string) string { return `"result":{"content":[{"type":"text","text":"` + text + `"}]}` }
