@@ -193,7 +193,7 @@ func (c *command) read() {
 	lines := bufio.NewReaderSize(c.stdout, 64<<10)
 	logged := 0
 	for {
-		line, err := c.line(lines)
+		line, skipped, err := c.line(lines)
 		trimmed := bytes.TrimSpace(line)
 		if err == nil && (len(trimmed) == 0 || trimmed[0] != '{') {
 			if len(trimmed) > 0 && logged < maxLogged && c.logger.IsDebug() {
@@ -209,6 +209,9 @@ func (c *command) read() {
 				in.err = c.guard.fail(errNotMessage)
 			}
 		}
+		if response, ok := in.message.(*jsonrpc.Response); ok && skipped {
+			c.guard.exceeds(response.ID)
+		}
 		select {
 		case c.incoming <- in:
 		case <-c.closed:
@@ -220,21 +223,33 @@ func (c *command) read() {
 	}
 }
 
-// line reads a line, and no more than a message may have.
-func (c *command) line(lines *bufio.Reader) (line []byte, err error) {
-	for {
+// line reads a line, and keeps no more than a message may have. One that has more is skipped: the line is what answers the request that it is the answer to, or empty.
+func (c *command) line(lines *bufio.Reader) (line []byte, skipped bool, err error) {
+	var skip skipper
+	for length := 0; ; {
 		part, err := lines.ReadSlice('\n')
-		if int64(len(line)+len(part)) > c.guard.limit() {
-			return nil, c.guard.fail(c.guard.tooLarge())
+		length += len(part)
+		switch large := int64(length) > c.guard.limit(); {
+		case large && (c.guard.listing.Load() || length > maxSkipped):
+			return nil, false, c.guard.fail(c.guard.tooLarge())
+		case large || skipped:
+			if !skipped {
+				skip.pass(line)
+			}
+			skip.pass(part)
+			line, skipped = nil, true
+		default:
+			line = append(line, part...)
 		}
-		line = append(line, part...)
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case err != nil:
-			return nil, io.EOF // the server has ended, or closed its output
+			return nil, false, io.EOF // the server has ended, or closed its output
+		case skipped:
+			return skip.answer(), true, nil
 		}
-		return line, nil
+		return line, false, nil
 	}
 }
 

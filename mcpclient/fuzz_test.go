@@ -2,6 +2,7 @@ package mcpclient
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -155,4 +156,54 @@ func TestAnswersThatCostTime(t *testing.T) {
 	if _, err := c.result(ctx, offer.Tools[0], raw); !errors.Is(err, context.Canceled) || errors.As(err, &raised) {
 		t.Error(err)
 	}
+}
+
+func TestSkipper(t *testing.T) {
+	for message, want := range map[string]string{
+		`{"jsonrpc":"2.0","id":1,"result":{"id":2}}`:         "1",
+		`{"result":{"id":2,"a":["id",{"id":3}]}, "id" : 7 }`: "7",
+		`{"result":"\"id\":3,","id":"a\"b"}`:                 `"a\"b"`,
+		`{"id":null}`:                                        "null",
+		`{"method":"id","params":{"id":1}}`:                  "",
+		`{"id":{"a":1}}`:                                     "",
+		`{"id":[1]}`:                                         "",
+		`{"id":1`:                                            "",
+		`{"idx":1,"xid":2}`:                                  "",
+		`{"id":` + strings.Repeat("1", 200) + `}`:            strings.Repeat("1", 100),
+		`{"` + strings.Repeat("x", 200) + `":1,"id":5}`:      "5",
+		`{"id":1,"id":2}`:                                    "1",
+		`"id":1`:                                             "",
+		`[{"id":1}]`:                                         "",
+	} {
+		var s skipper
+		for i := range len(message) {
+			s.pass([]byte(message[i : i+1]))
+		}
+		if answer := s.answer(); want == "" && answer != nil || want != "" && !strings.Contains(string(answer), `"id":`+want+`,`) {
+			t.Errorf("%s: %s", message, answer)
+		}
+	}
+}
+
+// FuzzSkipper: what is skipped is answered by what is a message, and a message by its own ID.
+func FuzzSkipper(f *testing.F) {
+	for _, seed := range []string{`{"jsonrpc":"2.0","id":1,"result":{"id":2}}`, `{"result":"\"id\":3,","id":"a\"b"}`, `{"a":[{"id":[1]}],"id":null}`, `}{"id":1}`, `{"id":-1.5e3}`} {
+		f.Add([]byte(seed), 3)
+	}
+	f.Fuzz(func(t *testing.T, message []byte, at int) {
+		var s skipper
+		at = max(0, min(at, len(message)))
+		s.pass(message[:at])
+		s.pass(message[at:])
+		answer := s.answer()
+		if len(s.kept) > 100 || answer != nil && !json.Valid(answer) {
+			t.Errorf("%q: %q", message, answer)
+		}
+		found, err := members(message)
+		if id := found["id"]; err == nil && json.Valid(message) && id != nil && len(id) < 100 && id[0] != '{' && id[0] != '[' && !strings.Contains(string(message), `\u`) {
+			if !strings.Contains(string(answer), `"id":`+string(id)+`,`) {
+				t.Errorf("%q: %q", message, answer)
+			}
+		}
+	})
 }

@@ -39,8 +39,11 @@ type guard struct {
 // captureKey is the key under which contexts have the capture of a request.
 type captureKey struct{}
 
-// A capture is the result of a request as it was sent.
-type capture struct{ result json.RawMessage }
+// A capture is the result of a request as it was sent, or why there is none.
+type capture struct {
+	result json.RawMessage
+	why    error
+}
 
 // maxAnswers is how many of a server's own requests are answered while it does not read; more are not.
 const maxAnswers = 8
@@ -187,11 +190,20 @@ func (g *guard) protocol() string {
 	return g.version
 }
 
-// captured is the result that was captured, nil if there is none.
-func (g *guard) captured(c *capture) json.RawMessage {
+// captured is the result that was captured, nil if there is none. The error says why not, if that is known.
+func (g *guard) captured(c *capture) (json.RawMessage, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return c.result
+	return c.result, c.why
+}
+
+// exceeds notes that the result of a request is not there because it is too large.
+func (g *guard) exceeds(id jsonrpc.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if asked, ok := g.captures[id]; ok {
+		asked.why = tooLarge(g.answer)
+	}
 }
 
 // fail notes what the server has done wrong, and has ended the connection.
@@ -216,8 +228,12 @@ func (g *guard) tooLarge() error {
 	return tooLarge(g.answer)
 }
 
-func tooLarge(most int64) error {
-	return fmt.Errorf("the server has answered with more than %d bytes (max_response)", most)
+func tooLarge(most int64) error { return &tooLargeError{most} }
+
+type tooLargeError struct{ most int64 }
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("the server has answered with more than %d bytes (max_response)", e.most)
 }
 
 var errNotMessage = errors.New("the server has sent what is no message of JSON-RPC")

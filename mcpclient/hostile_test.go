@@ -200,6 +200,25 @@ func TestServersThatDoNotAnswer(t *testing.T) {
 	}
 }
 
+// An answer that is too large fails its call alone, however often: the server goes on. One that has no end ends it.
+func TestLargeAnswersFailAlone(t *testing.T) {
+	for _, where := range []string{"front", "behind"} {
+		w := connect(t, table("s", "sized "+where, "functions = [\"*\"]\nmax_response = \"1KiB\""))
+		pid, err := w.call(t.Context(), "s.tool", "x", int64(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 * 6 { // more often than it may be started again
+			w.says(t, "s.Error: s.tool: the server has answered with more than 1024 bytes (max_response)", "s.tool", "x", int64(100_000))
+		}
+		w.says(t, fmt.Sprintf("'%s'", pid), "s.tool", "x", int64(0))
+		w.says(t, "s.Error: s.tool: the server has answered with more than 1024 bytes (max_response)", "s.tool", "x", int64(100<<20))
+		if again, err := w.call(t.Context(), "s.tool", "x", int64(0)); err != nil || again == pid {
+			t.Errorf("%v, %v", again, err)
+		}
+	}
+}
+
 // A server that has ended is started again, a few times; one that comes back with other tools is not used any more, one with more tools is.
 func TestRestarts(t *testing.T) {
 	w := connect(t, table("s", "mortal", `functions = ["*"]`))

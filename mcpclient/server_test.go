@@ -132,7 +132,10 @@ func hostile(kind, argument string) {
 		var m struct {
 			ID     json.RawMessage
 			Method string
-			Params struct{ Cursor string }
+			Params struct {
+				Cursor    string
+				Arguments struct{ X int }
+			}
 		}
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -251,6 +254,17 @@ func hostile(kind, argument string) {
 				send(`{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, os.ExpandEnv(argument))
 			case "big":
 				send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`, m.ID, strings.Repeat("x", number))
+			case "sized": // answers with so many bytes, in front of the ID or behind it, or with its PID
+				text := strings.Repeat("x", m.Params.Arguments.X)
+				switch {
+				case text == "":
+					send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%d"}]}}`, m.ID, os.Getpid())
+				case argument == "front":
+					send(`{"result":{"id":"no","content":[{"type":"text","text":"\"id\":%s"}]}, "id" : %s, "jsonrpc":"2.0"}`, text, m.ID)
+				default:
+					send(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"%s"}}`, text)
+					send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`, m.ID, text)
+				}
 			case "deaf", "deaf-list": // reads no more
 				select {}
 			case "changing", "growing", "mortal", "fleeting":
