@@ -2,6 +2,8 @@ package schema
 
 import (
 	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/postern-sandbox/postern/internal/fold"
 	"github.com/postern-sandbox/postern/values"
@@ -63,7 +65,7 @@ func (e *encoder) distinct(d *values.Dict, s *shape) *mismatch {
 		if e.steps += len(objects); slices.ContainsFunc(objects, func(o *shape) bool { _, has := o.index[name]; return has }) {
 			continue
 		}
-		if !e.spend(len(name) / bytesPerStep) {
+		if !e.spend(foldSteps(name)) {
 			return tooMuch()
 		}
 		key := fold.Key(name)
@@ -80,6 +82,15 @@ func (e *encoder) distinct(d *values.Dict, s *shape) *mismatch {
 		}
 	}
 	return nil
+}
+
+// foldSteps is what it counts for to fold a name: a byte of what is not ASCII takes as long as a look at a value.
+func foldSteps(name string) int {
+	const bytesPerStep = 64
+	if strings.ContainsFunc(name, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		return len(name)
+	}
+	return len(name) / bytesPerStep
 }
 
 // objects adds the objects with properties that a schema permits, in any alternative. seen are the unions that were looked at, nil for none.

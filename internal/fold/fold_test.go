@@ -44,7 +44,7 @@ func TestEveryCharacter(t *testing.T) {
 			continue
 		}
 		for _, other := range []rune{unicode.SimpleFold(r), unicode.ToLower(r), unicode.ToUpper(r), unicode.ToTitle(r)} {
-			if fold.Key(string(r)) != fold.Key(string(other)) {
+			if other != r && fold.Key(string(r)) != fold.Key(string(other)) {
 				t.Errorf("%U and %U are not the same", r, other)
 			}
 		}
