@@ -22,7 +22,7 @@ const Least = 8
 const Anonymous = "[secret]"
 
 // Forms gives a secret as it is and in other encodings, each form once and none shorter than Least: in capitals and small letters, escaped for URLs, HTML and JSON, in hexadecimal digits, base64 and
-// UTF-16. All together are about forty times as long as the secret. There are none of one that is shorter than Least.
+// UTF-16. All together are some tens of times as long as the secret. There are none of one that is shorter than Least.
 func Forms(secret string) []string {
 	if len(secret) < Least {
 		return nil
