@@ -51,7 +51,6 @@ func (a *alike) field(name string, f *Function) *mismatch {
 
 // distinct refuses members of an object that could be taken for others, by what any alternative of its schema has. It is asked before alternatives are tried: of two that fit, the tool may take either.
 func (e *encoder) distinct(d *values.Dict, s *shape) *mismatch {
-	const bytesPerStep = 4
 	if d.Len() == 0 {
 		return nil
 	}
