@@ -295,7 +295,7 @@ func (r *pluginRunner) run(ctx context.Context, caller *execution, f *toolFuncti
 	if r.broken != nil {
 		return nil, t.fail(f, "", r.broken.Error())
 	}
-	input, err := f.input(args, t.host.bounds.input)
+	input, err := f.input(ctx, args, t.host.bounds.input)
 	if err != nil {
 		return nil, err
 	}
@@ -315,8 +315,11 @@ func (r *pluginRunner) run(ctx context.Context, caller *execution, f *toolFuncti
 	case failed != nil:
 		return nil, failed
 	}
-	value, err := f.output(answer)
-	if err != nil {
+	value, err := f.output(outer, answer)
+	switch {
+	case err != nil && outer.Err() != nil:
+		return nil, outer.Err()
+	case err != nil:
 		return nil, t.fail(f, "", err.Error())
 	}
 	return value, nil

@@ -40,8 +40,8 @@ type toolFunction struct {
 	parsed               *capabilities.Signature
 
 	export string // of a module
-	input  func(args capabilities.Arguments, limit int) ([]byte, error)
-	output func(answer []byte) (any, error)
+	input  func(ctx context.Context, args capabilities.Arguments, limit int) ([]byte, error)
+	output func(ctx context.Context, answer []byte) (any, error)
 }
 
 // maxPlugin is how long a plugin may be, in bytes, and maxSchema its description.

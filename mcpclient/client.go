@@ -41,6 +41,8 @@ type client struct {
 func newClient(server *policies.Server, config Config) *client {
 	c := &client{server: server, config: config}
 	c.config.Logger = config.Logger.With("mcp", server.Name)
+	c.config.secrets = newSecrets(server)
+	c.config.Environment = c.config.secrets.watch(config.Environment)
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	return c
 }
@@ -143,7 +145,7 @@ func (c *client) mayRestart() error {
 // restart makes a new connection in place of one that has ended. What is granted stays what it was.
 func (c *client) restart() {
 	c.current.close()
-	c.config.Logger.Warn("the server has ended and is started again", "reason", c.current.reason())
+	c.config.Logger.Warn("the server has ended and is started again", "reason", c.config.secrets.text(c.current.reason()))
 	made, offer, err := c.connect(c.ctx)
 	changed := err == nil && !offer.isStill(c.offer)
 	if changed {
@@ -162,7 +164,7 @@ func (c *client) restart() {
 	if c.failure = err; err == nil {
 		c.current = made
 	} else {
-		c.config.Logger.Error("the server could not be started again", "error", err)
+		c.config.Logger.Error("the server could not be started again", "error", c.config.secrets.error(err))
 	}
 	close(c.making)
 	c.making = nil
@@ -190,9 +192,10 @@ func (c *client) startError(err error) error {
 	if own := wireError(err); own != nil {
 		e.Err = fmt.Errorf("the server refuses: %w", own)
 	}
+	e.Err = c.config.secrets.error(e.Err)
 	var hinted *hinted
 	if errors.As(err, &hinted) {
-		e.Hint = hinted.hint
+		e.Hint = c.config.secrets.text(hinted.hint)
 	}
 	return e
 }
@@ -213,7 +216,7 @@ const errorClass = "Error"
 
 // call calls a tool.
 func (c *client) call(ctx context.Context, t *Tool, args capabilities.Arguments) (any, error) {
-	input, err := t.function.Input(args, maxArguments)
+	input, err := t.function.Input(ctx, args, maxArguments)
 	if err != nil {
 		return nil, err
 	}
@@ -221,14 +224,21 @@ func (c *client) call(ctx context.Context, t *Tool, args capabilities.Arguments)
 	calling, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.ctx, cancel)()
+	var v any
 	raw, err := c.send(calling, t, input)
+	if err == nil {
+		v, err = c.result(calling, t, raw)
+	}
+	var raised *capabilities.PythonError
 	switch {
 	case err == nil:
-		return c.result(t, raw)
+		return v, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case c.ctx.Err() != nil:
 		err = errClosed
+	case errors.As(err, &raised):
+		return nil, err
 	}
 	return nil, c.fail(t, err)
 }
@@ -253,9 +263,10 @@ func (c *client) send(ctx context.Context, t *Tool, input []byte) (raw []byte, e
 // fail is the exception for what went wrong in a server, or on the way to it.
 func (c *client) fail(t *Tool, err error) error {
 	attributes := map[string]any{"code": nil}
-	message := printable(err.Error())
+	says := func(text string) string { return printable(c.config.secrets.text(text)) }
+	message := says(err.Error())
 	if own := wireError(err); own != nil {
-		attributes["code"], message = own.Code, "the server refused the call: "+printable(own.Message)
+		attributes["code"], message = own.Code, "the server refused the call: "+says(own.Message)
 	}
 	return &capabilities.PythonError{Type: c.server.Name + "." + errorClass, Message: c.server.Name + "." + t.Name + ": " + message, Attributes: attributes}
 }

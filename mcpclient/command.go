@@ -33,7 +33,7 @@ type command struct {
 	cmd    *exec.Cmd
 	group  *procgroup.Group
 
-	secrets *strings.Replacer // takes out of stderr what env_from has handed on
+	secrets *secrets
 
 	stdin          *os.File
 	stdout, stderr *os.File
@@ -72,7 +72,7 @@ func newCommand(server *policies.Server, config Config) (*command, error) {
 		return nil, err
 	}
 	return &command{
-		logger: config.Logger, name: server.Command[0], secrets: secrets(server, config),
+		logger: config.Logger, name: server.Command[0], secrets: config.secrets,
 		cmd:      &exec.Cmd{Path: program, Args: server.Command, Dir: server.Folder, Env: environment},
 		outgoing: make(chan outgoing), incoming: make(chan incoming), closed: make(chan struct{}), listened: make(chan struct{}),
 	}, nil
@@ -128,28 +128,6 @@ func environment(server *policies.Server, config Config) ([]string, error) {
 	}
 	slices.Sort(list)
 	return list, nil
-}
-
-// leastSecret is how long the value of a variable must be, in bytes, to be taken for a secret: shorter ones are words that are said anyway.
-const leastSecret = 8
-
-// secrets replaces the values of what env_from hands on by the variables' names. What a server writes to stderr when it ends is in the log and in what the agent is told of a call; a server that
-// means to give a secret away can write it otherwise.
-func secrets(server *policies.Server, config Config) *strings.Replacer {
-	var pairs []string
-	names := slices.Clone(server.EnvFrom)
-	value := func(name string) string {
-		value, _ := config.Environment(name)
-		return strings.TrimSpace(value)
-	}
-	// The longest first, of those that begin at the same place.
-	slices.SortStableFunc(names, func(a, b string) int { return len(value(b)) - len(value(a)) })
-	for _, name := range names {
-		if text := value(name); len(text) >= leastSecret {
-			pairs = append(pairs, text, "["+name+"]")
-		}
-	}
-	return strings.NewReplacer(pairs...)
 }
 
 // Connect implements [mcp.Transport].
@@ -213,12 +191,15 @@ func cause(err error) error {
 // read reads messages, each a line. A line that does not begin as an object is the server's own noise.
 func (c *command) read() {
 	lines := bufio.NewReaderSize(c.stdout, 64<<10)
+	logged := 0
 	for {
-		line, err := c.line(lines)
+		line, skipped, err := c.line(lines)
 		trimmed := bytes.TrimSpace(line)
 		if err == nil && (len(trimmed) == 0 || trimmed[0] != '{') {
-			if len(trimmed) > 0 {
-				c.logger.Debug("stdout has what is no message", "line", printable(string(trimmed[:min(len(trimmed), 200)])))
+			if len(trimmed) > 0 && logged < maxLogged && c.logger.IsDebug() {
+				logged++
+				text := c.secrets.text(string(trimmed))
+				c.logger.Debug("stdout has what is no message", "line", printable(text[:min(len(text), 200)]))
 			}
 			continue
 		}
@@ -227,6 +208,9 @@ func (c *command) read() {
 			if in.message, err = jsonrpc.DecodeMessage(trimmed); err != nil {
 				in.err = c.guard.fail(errNotMessage)
 			}
+		}
+		if response, ok := in.message.(*jsonrpc.Response); ok && skipped {
+			c.guard.exceeds(response.ID)
 		}
 		select {
 		case c.incoming <- in:
@@ -239,21 +223,33 @@ func (c *command) read() {
 	}
 }
 
-// line reads a line, and no more than a message may have.
-func (c *command) line(lines *bufio.Reader) (line []byte, err error) {
-	for {
+// line reads a line, and keeps no more than a message may have. One that has more is skipped: the line is what answers the request that it is the answer to, or empty.
+func (c *command) line(lines *bufio.Reader) (line []byte, skipped bool, err error) {
+	var skip skipper
+	for length := 0; ; {
 		part, err := lines.ReadSlice('\n')
-		if int64(len(line)+len(part)) > c.guard.limit() {
-			return nil, c.guard.fail(c.guard.tooLarge())
+		length += len(part)
+		switch large := int64(length) > c.guard.limit(); {
+		case large && (c.guard.listing.Load() || length > maxSkipped):
+			return nil, false, c.guard.fail(c.guard.tooLarge())
+		case large || skipped:
+			if !skipped {
+				skip.pass(line)
+			}
+			skip.pass(part)
+			line, skipped = nil, true
+		default:
+			line = append(line, part...)
 		}
-		line = append(line, part...)
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case err != nil:
-			return nil, io.EOF // the server has ended, or closed its output
+			return nil, false, io.EOF // the server has ended, or closed its output
+		case skipped:
+			return skip.answer(), true, nil
 		}
-		return line, nil
+		return line, false, nil
 	}
 }
 
@@ -270,9 +266,9 @@ func (c *command) write() {
 	}
 }
 
-// The bounds of what a server's stderr adds to the log.
+// The bounds of what a server's stderr adds to the log, and what on its stdout is no message.
 const (
-	maxLogged    = 1000 // lines of one connection
+	maxLogged    = 1000 // lines of one connection, of each
 	maxLoggedLen = 1000 // bytes of a line
 	keptWords    = 5    // lines that are kept, for messages
 )
@@ -285,7 +281,7 @@ func (c *command) listen() {
 	logged, cut := 0, false
 	for {
 		part, err := lines.ReadSlice('\n')
-		line := c.secrets.Replace(string(part))
+		line := c.secrets.text(string(part))
 		if text := printable(line[:min(len(line), maxLoggedLen)]); text != "" && !cut {
 			if logged++; logged <= maxLogged {
 				c.logger.Info("stderr", "line", text)

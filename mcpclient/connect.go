@@ -28,6 +28,8 @@ type Config struct {
 
 	// Version is what servers are told of this program.
 	Version string
+
+	secrets *secrets // of the server that this is for
 }
 
 func (c Config) filled() Config {

@@ -66,7 +66,7 @@ func open(ctx context.Context, server *policies.Server, config Config) (*connect
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{transport: way, guard: newGuard(way, server.MaxResponse, config.Logger), ended: make(chan struct{})}
+	c := &connection{transport: way, guard: newGuard(way, server.MaxResponse, config), ended: make(chan struct{})}
 	if err := way.start(c.guard); err != nil {
 		return nil, err
 	}
@@ -150,10 +150,10 @@ const closePatience = time.Second
 
 // list asks for all tools.
 func (c *connection) list(ctx context.Context, server *policies.Server) (*Offer, error) {
-	return list(ctx, server, func(cursor string) ([]byte, error) {
+	return list(ctx, server, c.guard.secrets, func(cursor string) ([]byte, error) {
 		answer := new(capture)
 		_, err := c.session.ListTools(context.WithValue(ctx, captureKey{}, answer), &mcp.ListToolsParams{Cursor: cursor})
-		if result := c.guard.captured(answer); result != nil {
+		if result, _ := c.guard.captured(answer); result != nil {
 			return result, nil
 		}
 		return nil, err
@@ -164,9 +164,11 @@ func (c *connection) list(ctx context.Context, server *policies.Server) (*Offer,
 func (c *connection) call(ctx context.Context, tool string, input json.RawMessage) ([]byte, error) {
 	answer := new(capture)
 	_, err := c.session.CallTool(context.WithValue(ctx, captureKey{}, answer), &mcp.CallToolParams{Name: tool, Arguments: input})
-	switch result := c.guard.captured(answer); {
+	switch result, why := c.guard.captured(answer); {
 	case result != nil:
 		return result, nil
+	case why != nil:
+		return nil, why
 	case err == nil:
 		return nil, errors.New("the server has not answered")
 	}
@@ -194,7 +196,8 @@ func (c *connection) explain(ctx context.Context, err error) error {
 
 // settle finds out whether the connection has ended, after an error that may be its end.
 func (c *connection) settle(ctx context.Context, err error) {
-	if err == nil || ctx.Err() != nil || wireError(err) != nil {
+	var large *tooLargeError
+	if err == nil || ctx.Err() != nil || wireError(err) != nil || errors.As(err, &large) && c.guard.failure() == nil {
 		return
 	}
 	if errors.Is(err, mcp.ErrConnectionClosed) || c.transport.over(err) {

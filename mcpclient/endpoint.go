@@ -1,6 +1,7 @@
 package mcpclient
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -94,6 +95,9 @@ func (e *endpoint) RoundTrip(request *http.Request) (*http.Response, error) {
 		limit += slack
 	}
 	response.Body = &bounded{response.Body, limit, e}
+	if err := e.whole(request, response); err != nil {
+		return nil, err
+	}
 	switch status := response.StatusCode; {
 	case status >= 300 && status < 400:
 		response.Body.Close()
@@ -106,6 +110,24 @@ func (e *endpoint) RoundTrip(request *http.Request) (*http.Response, error) {
 		e.note(nil)
 	}
 	return response, nil
+}
+
+// whole reads an answer that is one message, as long as its call waits for it. The SDK reads it when the request is over for it already, and takes what goes wrong then, were it that the call has
+// no more time, for the end of the session, with all other calls in it.
+func (e *endpoint) whole(request *http.Request, response *http.Response) error {
+	if request.Method != http.MethodPost || response.StatusCode != http.StatusOK || !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
+		return nil
+	}
+	defer response.Body.Close()
+	data, err := io.ReadAll(response.Body)
+	if err != nil {
+		if request.Context().Err() == nil {
+			e.note(err)
+		}
+		return err
+	}
+	response.Body = io.NopCloser(bytes.NewReader(data))
+	return nil
 }
 
 // redirected is the error of a server that is somewhere else. To follow would be to choose another server, and to send it the headers.

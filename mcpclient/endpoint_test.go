@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -277,5 +278,68 @@ func TestEndpointsThatAreNone(t *testing.T) {
 		if _, err = tryConnect(t, at(server.URL, "functions = [\"*\"]")); err == nil || !strings.Contains(err.Error(), "the connection was refused") {
 			t.Errorf("%v", err)
 		}
+	}
+}
+
+// A call that is given up while its answer comes, and one whose answer is too large, fail alone: others on the connection do not, and it is not made again.
+func TestCallsFailAlone(t *testing.T) {
+	var mode, begun atomic.Value
+	begun.Store("")
+	reached, release := make(chan struct{}), make(chan struct{})
+	answer := reply(func(w http.ResponseWriter, r *http.Request, id json.RawMessage) {
+		switch mode.Load() {
+		case "held":
+			reached <- struct{}{}
+			<-release
+			fmt.Fprintf(w, okResult, id)
+		case "slow":
+			io.WriteString(w, `{"jsonrpc":`)
+			w.(http.Flusher).Flush()
+			reached <- struct{}{}
+			<-r.Context().Done()
+		case "large":
+			io.WriteString(w, strings.Repeat(" ", 100_000))
+		default:
+			fmt.Fprintf(w, okResult, id)
+		}
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		if strings.Contains(string(body), `"initialize"`) {
+			begun.Store(begun.Load().(string) + "x")
+		}
+		r.Body = io.NopCloser(strings.NewReader(string(body)))
+		answer(w, r)
+	}))
+	defer server.Close()
+	w := connect(t, at(server.URL, "functions = [\"*\"]\nmax_response = \"1KiB\""))
+	mode.Store("held")
+	first := make(chan string)
+	go func() {
+		v, err := w.call(context.WithoutCancel(t.Context()), "s.tool")
+		first <- fmt.Sprint(v, " ", err)
+	}()
+	<-reached
+	for range 6 { // more often than a server may be started again
+		mode.Store("slow")
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			<-reached
+			cancel()
+		}()
+		if _, err := w.call(ctx, "s.tool"); !errors.Is(err, context.Canceled) {
+			t.Errorf("%v", err)
+		}
+		mode.Store("large")
+		w.says(t, "s.Error: s.tool: the server has answered with more than 1024 bytes (max_response)", "s.tool")
+	}
+	mode.Store("")
+	close(release)
+	if text := <-first; text != "ok <nil>" {
+		t.Error(text)
+	}
+	w.says(t, "'ok'", "s.tool")
+	if begun.Load() != "x" {
+		t.Errorf("the server was connected %d times", len(begun.Load().(string)))
 	}
 }

@@ -16,8 +16,9 @@ import (
 // A guard stands between the SDK and a transport. Of what a server sends, only responses get through, and of the responses to lists and calls only that they are there: what they say is
 // captured as it is, for whoever asked. So a flood of notifications fills nothing, what a server asks of its client is not even looked at, and no content is read twice in two ways.
 type guard struct {
-	way    mcp.Transport
-	logger hclog.Logger
+	way     mcp.Transport
+	logger  hclog.Logger
+	secrets *secrets
 
 	// listing is set until the tools are known; answer is how many bytes of an answer to a call there may be then.
 	listing atomic.Bool
@@ -38,15 +39,18 @@ type guard struct {
 // captureKey is the key under which contexts have the capture of a request.
 type captureKey struct{}
 
-// A capture is the result of a request as it was sent.
-type capture struct{ result json.RawMessage }
+// A capture is the result of a request as it was sent, or why there is none.
+type capture struct {
+	result json.RawMessage
+	why    error
+}
 
 // maxAnswers is how many of a server's own requests are answered while it does not read; more are not.
 const maxAnswers = 8
 
-func newGuard(way mcp.Transport, maxResponse int64, logger hclog.Logger) *guard {
+func newGuard(way mcp.Transport, maxResponse int64, config Config) *guard {
 	g := &guard{
-		way: way, answer: maxResponse, logger: logger, captures: make(map[jsonrpc.ID]*capture),
+		way: way, answer: maxResponse, logger: config.Logger, secrets: config.secrets, captures: make(map[jsonrpc.ID]*capture),
 		answers: make(chan jsonrpc.Message, maxAnswers), done: make(chan struct{}),
 	}
 	g.listing.Store(true)
@@ -83,7 +87,7 @@ func (g *guard) reply() {
 		select {
 		case m := <-g.answers:
 			if err := g.inner.Write(ctx, m); err != nil {
-				g.logger.Debug("a request of the server was not answered", "error", err)
+				g.logger.Debug("a request of the server was not answered", "error", g.secrets.error(err))
 			}
 		case <-g.done:
 			return
@@ -186,11 +190,20 @@ func (g *guard) protocol() string {
 	return g.version
 }
 
-// captured is the result that was captured, nil if there is none.
-func (g *guard) captured(c *capture) json.RawMessage {
+// captured is the result that was captured, nil if there is none. The error says why not, if that is known.
+func (g *guard) captured(c *capture) (json.RawMessage, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return c.result
+	return c.result, c.why
+}
+
+// exceeds notes that the result of a request is not there because it is too large.
+func (g *guard) exceeds(id jsonrpc.ID) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if asked, ok := g.captures[id]; ok {
+		asked.why = tooLarge(g.answer)
+	}
 }
 
 // fail notes what the server has done wrong, and has ended the connection.
@@ -215,8 +228,12 @@ func (g *guard) tooLarge() error {
 	return tooLarge(g.answer)
 }
 
-func tooLarge(most int64) error {
-	return fmt.Errorf("the server has answered with more than %d bytes (max_response)", most)
+func tooLarge(most int64) error { return &tooLargeError{most} }
+
+type tooLargeError struct{ most int64 }
+
+func (e *tooLargeError) Error() string {
+	return fmt.Sprintf("the server has answered with more than %d bytes (max_response)", e.most)
 }
 
 var errNotMessage = errors.New("the server has sent what is no message of JSON-RPC")

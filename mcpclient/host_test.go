@@ -2,6 +2,7 @@ package mcpclient_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -156,13 +157,56 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-// The time of a call, of a grant and of a run end a call that the server does not answer.
+// A condition has looked at what the server does: to one that reads JSON without regard to case, as those in Go do, another name for the same member is none that can be sent.
+func TestConditionsLookAtWhatIsSent(t *testing.T) {
+	list := `list {"name":"write","inputSchema":{"type":"object","properties":{"options":{"type":"object"},"place":{"type":"object","properties":{"path":{"type":"string"}}}},"additionalProperties":true}}`
+	condition := "functions = [\"write\"]\nwhen = '(args.options == null || !has(args.options.path) || args.options.path == \"ok\") && (args.place == null || !has(args.place.path) || args.place.path == \"ok\")" +
+		" && !(\"mode\" in args.others)'"
+	s := session(t, audit.Discard, table("s", list, condition))
+	r := run(t, s, `
+import s
+said = []
+for arguments in (
+    {"options": {"path": "ok", "other": 1}, "place": {"path": "ok"}}, {"options": {"path": "evil"}}, {"options": {"PATH": "evil"}}, {"options": {"path": "ok", "pAth": "evil"}},
+    {"options": {"path": "ok", "in": {"PATH": 1}}}, {"place": {"PATH": "evil"}}, {"place": {"path": "ok", "Path": "evil"}}, {"place": {"A": 1, "a": 2}}, {"OPTIONS": {"path": "evil"}},
+    {"mode": 1}, {"MODE": 1}, {"more": 1}, {"A": 1, "a": 1},
+):
+    try:
+        said.append(s.write(**arguments))
+    except Exception as error:
+        said.append(f"{type(error).__name__}: {error}")
+"\n".join(said)
+`)
+	if r.Error != nil {
+		t.Fatal(r.Error)
+	}
+	const denied, undecided = `Denied: s.write is denied by policy "test": the condition does not hold`, `Denied: s.write is denied by policy "test": the condition cannot be decided: `
+	want := []string{
+		"ok", denied, undecided + `a dict has the key "PATH", which could be taken for "path"`, undecided + `a dict has the key "pAth", which could be taken for "path"`,
+		"ok", undecided + `a dict has the key "PATH", which could be taken for "path"`, undecided + `a dict has the key "Path", which could be taken for "path"`,
+		"ValueError: place must not have 'a', which could be taken for 'A'", "TypeError: 'OPTIONS' is given by another name",
+		denied, undecided + `a dict has the key "MODE", which could be taken for "mode"`, "ok", "TypeError: 'a' could be taken for 'A'",
+	}
+	var text string
+	if err := json.Unmarshal(r.Value, &text); err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(text, "\n")
+	for i := range want {
+		if i >= len(got) || !strings.HasPrefix(got[i], want[i]) {
+			t.Errorf("%d: got  %s\nwant %s", i, got[min(i, len(got)-1)], want[i])
+		}
+	}
+}
+
+// The time of a call, of a grant and of a run end a call that the server does not answer. What is to come back has as much time as it likes.
 func TestTimeouts(t *testing.T) {
-	s := session(t, audit.Discard, "limits.wall_time = \"2s\"\n", table("notes", "notes", "functions = [\"wait\", \"none\"]\ntimeout = \"100ms\""), table("slow", "notes", "functions = [\"wait\"]"))
-	r := run(t, s, "import notes\ntry:\n    notes.wait()\nexcept TimeoutError as error:\n    said = str(error)\n(said, notes.none())")
-	if r.Error != nil || *r.Repr != "('notes.wait took longer than 100ms, the timeout of [mcp.notes]', None)" {
+	s := session(t, audit.Discard, "limits.wall_time = \"1m\"\n", table("notes", "notes", "functions = [\"none\"]"), table("brief", "notes", "functions = [\"wait\"]\ntimeout = \"100ms\""))
+	r := run(t, s, "import notes, brief\ntry:\n    brief.wait()\nexcept TimeoutError as error:\n    said = str(error)\n(said, notes.none())")
+	if r.Error != nil || *r.Repr != "('brief.wait took longer than 100ms, the timeout of [mcp.brief]', None)" {
 		t.Errorf("%v %v", r.Error, r.Repr)
 	}
+	s = session(t, audit.Discard, "limits.wall_time = \"1s\"\n", table("slow", "notes", "functions = [\"wait\"]"))
 	for _, ctx := range []context.Context{t.Context(), soon(t)} {
 		r, err := s.Exec(ctx, "import slow; slow.wait()", host.ExecOptions{})
 		if err == nil && (r.Error == nil || r.Error.Type != "TimeoutError") {

@@ -104,33 +104,6 @@ func TestSchemaBombs(t *testing.T) {
 	}
 }
 
-// Schemas that take long to be read take no longer than the server has to start.
-func TestStartTimeoutIsForSchemas(t *testing.T) {
-	eight := func(item func(i int) string) string {
-		var items []string
-		for i := range 8 {
-			items = append(items, item(i))
-		}
-		return strings.Join(items, ",")
-	}
-	defs := `"a3":{"enum":[` + eight(func(i int) string { return fmt.Sprintf(`"%d%s"`, i, strings.Repeat("éx", 100)) }) + `]}`
-	for i := range 3 {
-		defs += fmt.Sprintf(`,"a%d":{"anyOf":[%s]}`, i, eight(func(int) string { return fmt.Sprintf(`{"$ref":"#/$defs/a%d"}`, i+1) }))
-	}
-	var tools []string
-	for i := range 500 {
-		tools = append(tools, fmt.Sprintf(`{"name":"tool%d","inputSchema":{"type":"object","properties":{"x":{"$ref":"#/$defs/a0"}},"$defs":{%s}}}`, i, defs))
-	}
-	file := filepath.Join(t.TempDir(), "list")
-	if err := os.WriteFile(file, []byte(strings.Join(tools, ",")), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	_, err := tryConnect(t, table("s", "file "+file, "functions = [\"*\"]\nstart_timeout = \"1s\""))
-	if err == nil || !strings.Contains(err.Error(), "it has not said what tools it has within start_timeout") {
-		t.Errorf("%v", err)
-	}
-}
-
 // Whatever a server answers to a call, the call comes back with a value or with the server's own exception, and the next one can be made.
 func TestAnswers(t *testing.T) {
 	text := func(text string) string { return `"result":{"content":[{"type":"text","text":"` + text + `"}]}` }
@@ -216,15 +189,32 @@ func TestServersThatDoNotAnswer(t *testing.T) {
 		}
 	}
 	// Not even what is sent to it holds a call up: the pipe is full.
-	w := connect(t, table("s", `list {"name":"tool","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}`, `functions = ["*"]`))
-	w.says(t, "'ok'", "s.tool")
-	w = connect(t, table("s", "deaf", `functions = ["*"]`))
+	w := connect(t, table("s", `deaf-list {"name":"tool","inputSchema":{"type":"object","properties":{"text":{"type":"string"}}}}`, `functions = ["*"]`))
 	for range 3 {
 		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-		_, err := w.call(ctx, "s.tool", "x", int64(1))
+		_, err := w.call(ctx, "s.tool", "text", strings.Repeat("x", 1<<20))
 		cancel()
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
+		}
+	}
+}
+
+// An answer that is too large fails its call alone, however often: the server goes on. One that has no end ends it.
+func TestLargeAnswersFailAlone(t *testing.T) {
+	for _, where := range []string{"front", "behind"} {
+		w := connect(t, table("s", "sized "+where, "functions = [\"*\"]\nmax_response = \"1KiB\""))
+		pid, err := w.call(t.Context(), "s.tool", "x", int64(0))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 * 6 { // more often than it may be started again
+			w.says(t, "s.Error: s.tool: the server has answered with more than 1024 bytes (max_response)", "s.tool", "x", int64(100_000))
+		}
+		w.says(t, fmt.Sprintf("'%s'", pid), "s.tool", "x", int64(0))
+		w.says(t, "s.Error: s.tool: the server has answered with more than 1024 bytes (max_response)", "s.tool", "x", int64(100<<20))
+		if again, err := w.call(t.Context(), "s.tool", "x", int64(0)); err != nil || again == pid {
+			t.Errorf("%v, %v", again, err)
 		}
 	}
 }
@@ -291,6 +281,15 @@ func TestStderr(t *testing.T) {
 	eventually(t, func() bool { return strings.Contains(w.log.String(), "goodbye") })
 	if strings.Contains(w.log.String(), "\x1b") {
 		t.Errorf("%q", w.log)
+	}
+}
+
+// Nor does what is on stdout and no message.
+func TestNoise(t *testing.T) {
+	w := connect(t, table("s", "noise 3000", `functions = ["*"]`))
+	w.says(t, "'ok'", "s.tool")
+	if n := strings.Count(w.log.String(), "noise"); n != 1000 {
+		t.Errorf("%d lines", n)
 	}
 }
 

@@ -63,7 +63,7 @@ type described struct {
 }
 
 // list asks a server for its tools, page after page.
-func list(ctx context.Context, server *policies.Server, page func(cursor string) ([]byte, error)) (*Offer, error) {
+func list(ctx context.Context, server *policies.Server, hidden *secrets, page func(cursor string) ([]byte, error)) (*Offer, error) {
 	var tools []described
 	cursor, total, seen := "", 0, map[string]bool{}
 	for range maxPages {
@@ -77,6 +77,11 @@ func list(ctx context.Context, server *policies.Server, page func(cursor string)
 		more, next, err := readPage(raw)
 		if err != nil {
 			return nil, fmt.Errorf("the server's list of tools is malformed: %w", err)
+		}
+		for i := range more {
+			if more[i], err = hidden.tool(more[i]); err != nil {
+				return nil, fmt.Errorf("the server's list of tools is malformed: %w", err)
+			}
 		}
 		if tools = append(tools, more...); len(tools) > maxTools {
 			return nil, fmt.Errorf("the server has more than %d tools", maxTools)
@@ -204,9 +209,6 @@ func newTool(d described) *Tool {
 		if *text == nil {
 			continue
 		}
-		if len(*text) > schema.MaxText {
-			return fail(fmt.Errorf("its schema has more than %d bytes", schema.MaxText))
-		}
 		var err error
 		if *text, err = canonical(*text); err != nil {
 			return fail(err)
@@ -228,6 +230,18 @@ func newTool(d described) *Tool {
 
 // canonical writes JSON in one form: without blanks, the members of objects in the order of their names. Numbers stay as they are written.
 func canonical(text []byte) (json.RawMessage, error) {
+	v, err := readSchema(text)
+	if err != nil {
+		return nil, err
+	}
+	return encode(v)
+}
+
+// readSchema reads the JSON of a schema that is not too long.
+func readSchema(text []byte) (any, error) {
+	if len(text) > schema.MaxText {
+		return nil, fmt.Errorf("its schema has more than %d bytes", schema.MaxText)
+	}
 	if !utf8.Valid(text) {
 		return nil, errors.New("its schema is not UTF-8")
 	}
@@ -237,7 +251,7 @@ func canonical(text []byte) (json.RawMessage, error) {
 	if err := decoder.Decode(&v); err != nil {
 		return nil, fmt.Errorf("its schema is not JSON: %w", err)
 	}
-	return encode(v)
+	return v, nil
 }
 
 // encode is json.Marshal without the escapes for HTML.
@@ -352,11 +366,16 @@ func choices(names []string) string {
 	return "it has " + strings.Join(names, ", ")
 }
 
-// members reads a JSON object into its members as they are written.
+// members reads a JSON object into its members as they are written. A name in an error is whole, so that secrets can be taken out of it.
 func members(data []byte) (map[string]json.RawMessage, error) {
+	const most = 50
 	found, err := jsonobject.Members(data)
-	if errors.Is(err, jsonobject.ErrNotObject) {
+	var twice *jsonobject.TwiceError
+	switch {
+	case errors.Is(err, jsonobject.ErrNotObject):
 		err = errors.New("it is not an object")
+	case errors.As(err, &twice) && len(twice.Name) > most:
+		err = errors.New("a member with a long name is there twice")
 	}
 	return found, err
 }

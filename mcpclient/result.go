@@ -1,6 +1,7 @@
 package mcpclient
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/capabilities/schema"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -17,8 +19,8 @@ const maxBlocks = 10_000
 // result makes a value of what a tool has answered, or an exception.
 //
 // Structured content is the value, checked against the schema that the tool has for it. Otherwise the content is: the text if there is nothing but text, in several blocks joined by line
-// breaks; one block of another kind, or a list of all; None if there is none.
-func (c *client) result(t *Tool, raw []byte) (any, error) {
+// breaks; one block of another kind, or a list of all; None if there is none. When ctx ends, no more is made of it.
+func (c *client) result(ctx context.Context, t *Tool, raw []byte) (any, error) {
 	if int64(len(raw)) > c.server.MaxResponse {
 		return nil, c.fail(t, tooLarge(c.server.MaxResponse))
 	}
@@ -32,7 +34,10 @@ func (c *client) result(t *Tool, raw []byte) (any, error) {
 	}
 	structured, there := answer["structuredContent"]
 	if there = there && string(structured) != "null"; there && !failed {
-		v, err := t.function.Output(structured)
+		v, err := c.structured(ctx, t, structured)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		if err != nil {
 			return nil, c.fail(t, fmt.Errorf("the tool %w", err))
 		}
@@ -47,12 +52,38 @@ func (c *client) result(t *Tool, raw []byte) (any, error) {
 	case t.structured:
 		return nil, c.fail(t, errors.New("the tool has not answered with the structured content that its schema promises"))
 	}
-	return content.value(), nil
+	v, err := c.config.secrets.value(content.value())
+	if err != nil {
+		return nil, c.fail(t, fmt.Errorf("the server's answer is malformed: %w", err))
+	}
+	return v, nil
+}
+
+// structured makes a value of structured content, without secrets. What does not fit its schema is said of what is left when they are taken out: messages show parts of values.
+func (c *client) structured(ctx context.Context, t *Tool, raw []byte) (any, error) {
+	answer, err := schema.ReadAnswer(raw)
+	if err != nil {
+		return nil, err
+	}
+	v, wrong := t.function.Answer(ctx, answer)
+	if wrong != nil {
+		v = answer
+	}
+	if v, err = c.config.secrets.value(v); err != nil {
+		return nil, fmt.Errorf("answered what is malformed: %w", err)
+	}
+	if wrong == nil {
+		return v, nil
+	}
+	if _, err = t.function.Answer(ctx, v); err == nil {
+		err = errors.New("answered what its schema does not permit")
+	}
+	return nil, err
 }
 
 // failed is the exception for what a tool itself calls an error: its text.
 func (c *client) failed(t *Tool, content content) error {
-	text := strings.Join(content.texts, "\n")
+	text := c.config.secrets.text(strings.Join(content.texts, "\n"))
 	if strings.TrimSpace(text) == "" {
 		text = c.server.Name + "." + t.Name + " failed, and does not say why"
 	}

@@ -132,7 +132,10 @@ func hostile(kind, argument string) {
 		var m struct {
 			ID     json.RawMessage
 			Method string
-			Params struct{ Cursor string }
+			Params struct {
+				Cursor    string
+				Arguments struct{ X int }
+			}
 		}
 		if err := json.Unmarshal(lines.Bytes(), &m); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -145,6 +148,18 @@ func hostile(kind, argument string) {
 			case "no-version":
 				send(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"1999-01-01","capabilities":{},"serverInfo":{"name":"n","version":"v"}}}`, m.ID)
 				continue
+			case "telling-error":
+				send(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32000,"message":"%s"}}`, m.ID, os.ExpandEnv(argument))
+				continue
+			case "telling-version":
+				send(`{"jsonrpc":"2.0","id":%s,"result":{"protocolVersion":"%s","capabilities":{},"serverInfo":{"name":"n","version":"v"}}}`, m.ID, os.ExpandEnv(argument))
+				continue
+			case "noise":
+				for i := range number {
+					send("noise %d", i)
+				}
+			case "telling-noise":
+				send("%s", os.ExpandEnv(argument))
 			case "refusing":
 				send(`{"jsonrpc":"2.0","id":%s,"error":{"code":-32000,"message":"no \u001b[31m today"}}`, m.ID)
 				continue
@@ -183,11 +198,15 @@ func hostile(kind, argument string) {
 				tools(m.ID, strings.Replace(tool, `"d"`, `"`+strings.Repeat("d", number)+`"`, 1))
 			case "list":
 				tools(m.ID, argument)
+			case "deaf-list":
+				tools(m.ID, argument)
+			case "telling-list":
+				tools(m.ID, os.ExpandEnv(argument))
 			case "file":
 				text, _ := os.ReadFile(argument)
 				tools(m.ID, string(text))
 			case "promise":
-				tools(m.ID, `{"name":"tool","inputSchema":{},"outputSchema":{"type":"object","properties":{"n":{"type":"integer"}},"required":["n"]}}`)
+				tools(m.ID, `{"name":"tool","inputSchema":{},"outputSchema":{"type":"object","properties":{"n":{"type":"integer"},"e":{"enum":["a"]},"b":{"type":"string","contentEncoding":"base64"}},"required":["n"]}}`)
 			case "result":
 				send(`{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, argument)
 			case "changing":
@@ -221,11 +240,32 @@ func hostile(kind, argument string) {
 				send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"twice"}]}}`, m.ID)
 			case "answer":
 				send(`{"jsonrpc":"2.0","id":%s,%s}`, m.ID, argument)
+			case "remembering": // tells all tokens that it has been given, and goes after the first call
+				text, _ := os.ReadFile(argument)
+				text = append(text, os.Getenv("TEST_TOKEN")+" "...)
+				os.WriteFile(argument, text, 0o600)
+				if strings.Count(string(text), " ") == 1 {
+					os.Exit(0)
+				}
+				send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`, m.ID, text)
+			case "telling":
+				send(`{"jsonrpc":"2.0","id":%s,%s}`, m.ID, os.ExpandEnv(argument))
 			case "promise":
-				send(`{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, argument)
+				send(`{"jsonrpc":"2.0","id":%s,"result":%s}`, m.ID, os.ExpandEnv(argument))
 			case "big":
 				send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`, m.ID, strings.Repeat("x", number))
-			case "deaf": // reads no more
+			case "sized": // answers with so many bytes, in front of the ID or behind it, or with its PID
+				text := strings.Repeat("x", m.Params.Arguments.X)
+				switch {
+				case text == "":
+					send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%d"}]}}`, m.ID, os.Getpid())
+				case argument == "front":
+					send(`{"result":{"id":"no","content":[{"type":"text","text":"\"id\":%s"}]}, "id" : %s, "jsonrpc":"2.0"}`, text, m.ID)
+				default:
+					send(`{"jsonrpc":"2.0","method":"notifications/message","params":{"data":"%s"}}`, text)
+					send(`{"jsonrpc":"2.0","id":%s,"result":{"content":[{"type":"text","text":"%s"}]}}`, m.ID, text)
+				}
+			case "deaf", "deaf-list": // reads no more
 				select {}
 			case "changing", "growing", "mortal", "fleeting":
 				os.Exit(0)

@@ -61,7 +61,7 @@ func (l *tool) call(t *testing.T, name string, args []any, kwargs ...values.Keyw
 	if err != nil {
 		return err.Error()
 	}
-	input, err := f.Input(bound, 32<<20)
+	input, err := f.Input(t.Context(), bound, 32<<20)
 	if err != nil {
 		return err.Error()
 	}
@@ -84,7 +84,7 @@ func (l *tool) raw(t *testing.T, f *schema.Function, input []byte) string {
 	case err != nil:
 		t.Fatalf("%s is broken by %.200q: %v", f.Name, input, err)
 	}
-	v, err := f.Output(answer)
+	v, err := f.Output(t.Context(), answer)
 	if err != nil {
 		t.Fatalf("%s keeps not to its schema: %v: %s", f.Name, err, answer)
 	}

@@ -12,7 +12,9 @@ import (
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
 
+	"github.com/postern-sandbox/postern/internal/fold"
 	"github.com/postern-sandbox/postern/values"
 )
 
@@ -164,6 +166,9 @@ func celType(p Parameter) *cel.Type {
 // maxDict is how many entries a dict may have that a condition looks into.
 const maxDict = 10_000
 
+// maxKeys is how many bytes the keys of such a dict may have together.
+const maxKeys = 256 << 10
+
 // checkText looks over the arguments that a condition uses before it is decided: CEL has no strings that are not UTF-8. It is
 // done once, for the condition can look at an argument again and again, each time for one of its steps.
 func (v *variables) checkText() error {
@@ -266,9 +271,77 @@ func (a adapter) dict(d *values.Dict) ref.Val {
 	if !ok {
 		return types.NewErr("a dict has keys that are not str")
 	}
-	converted := types.NewStringInterfaceMap(a, m)
+	length := 0
+	for key := range m {
+		if length += len(key); length > maxKeys {
+			return types.NewErr("the keys of a dict have more than %d bytes", maxKeys)
+		}
+	}
+	converted := &dict{Mapper: types.NewStringInterfaceMap(a, m), keys: m}
 	if a.dicts != nil {
 		a.dicts[d] = converted
 	}
 	return converted
+}
+
+// A dict is one that conditions look into. To look up a key that could be taken for another one in it is an error: who gets the dict may read the other, as programs do that take capitals for small
+// letters, and the condition would have looked at what makes no difference.
+type dict struct {
+	traits.Mapper
+	keys  map[string]any
+	alike map[string][]string // the keys by what package fold makes of them, at most two of one; nil until one is looked up
+}
+
+// confused gives the error for a key.
+func (d *dict) confused(key ref.Val) ref.Val {
+	name, ok := key.(types.String)
+	if !ok {
+		return nil
+	}
+	if d.alike == nil {
+		d.alike = make(map[string][]string, len(d.keys))
+		for _, own := range sortedKeys(d.keys) {
+			if k := fold.Key(own); len(d.alike[k]) < 2 {
+				d.alike[k] = append(d.alike[k], own)
+			}
+		}
+	}
+	for _, own := range d.alike[fold.Key(string(name))] {
+		if own != string(name) {
+			return types.NewErr("a dict has the key %s, which could be taken for %s", quote(own), quote(string(name)))
+		}
+	}
+	return nil
+}
+
+// Find implements CEL's Mapper.
+func (d *dict) Find(key ref.Val) (ref.Val, bool) {
+	if err := d.confused(key); err != nil {
+		return err, false
+	}
+	return d.Mapper.Find(key)
+}
+
+// Get implements CEL's Mapper.
+func (d *dict) Get(key ref.Val) ref.Val {
+	if err := d.confused(key); err != nil {
+		return err
+	}
+	return d.Mapper.Get(key)
+}
+
+// Contains implements CEL's Mapper.
+func (d *dict) Contains(key ref.Val) ref.Val {
+	if err := d.confused(key); err != nil {
+		return err
+	}
+	return d.Mapper.Contains(key)
+}
+
+// Equal implements CEL's Mapper. A whole dict is compared as it is.
+func (d *dict) Equal(other ref.Val) ref.Val {
+	if o, ok := other.(*dict); ok {
+		other = o.Mapper
+	}
+	return d.Mapper.Equal(other)
 }

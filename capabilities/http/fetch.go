@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/internal/scrub"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -23,7 +24,7 @@ type fetch struct {
 	*family
 	scope     policies.Scope
 	secrets   []secret
-	scrub     *scrubber
+	scrub     *scrub.Replacer
 	transport *http.Transport
 	ctx       context.Context // of the whole call; every connection is closed when it ends
 	foreign   bool            // a redirect has left the first request's origin: no secret is sent any more
@@ -184,7 +185,7 @@ func (x *fetch) explain(r *request, err error) error {
 	case errors.As(err, &raised):
 		return raised
 	case errors.As(err, &denied):
-		denied.Reason = x.scrub.text(denied.Reason)
+		denied.Reason = x.scrub.Text(denied.Reason)
 		return denied
 	case errors.As(err, &address):
 		hint := ""
@@ -193,5 +194,5 @@ func (x *fetch) explain(r *request, err error) error {
 		}
 		return deny("private", hint, "%s", address.Error())
 	}
-	return &capabilities.PythonError{Type: "ConnectionError", Message: x.scrub.text(r.target.origin() + ": " + cause(err))}
+	return &capabilities.PythonError{Type: "ConnectionError", Message: x.scrub.Text(r.target.origin() + ": " + cause(err))}
 }

@@ -30,13 +30,13 @@ func (x *fetch) result(r *request, response *http.Response) (any, error) {
 	}
 	d := new(values.Dict)
 	d.SetString("status", int64(response.StatusCode))
-	d.SetString("url", x.scrub.text(r.target.full()))
+	d.SetString("url", x.scrub.Text(r.target.full()))
 	headers := values.NewDict(len(response.Header))
 	for _, name := range slices.Sorted(maps.Keys(response.Header)) {
-		headers.SetString(x.scrub.text(strings.ToLower(name)), x.scrub.text(latin1(strings.Join(response.Header[name], ", "))))
+		headers.SetString(x.scrub.Text(strings.ToLower(name)), x.scrub.Text(latin1(strings.Join(response.Header[name], ", "))))
 	}
 	d.SetString("headers", headers)
-	text := x.scrub.text(string(body))
+	text := x.scrub.Text(string(body))
 	if isText(response.Header.Get("Content-Type"), text) {
 		d.SetString("text", text)
 	} else {

@@ -1,19 +1,15 @@
 package http
 
 import (
-	"encoding/base64"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"html"
 	"maps"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/postern-sandbox/postern/capabilities"
+	"github.com/postern-sandbox/postern/internal/scrub"
 	"github.com/postern-sandbox/postern/policies"
 )
 
@@ -94,9 +90,6 @@ func oneOrigin(patterns []policies.Pattern) bool {
 	return len(patterns) > 0
 }
 
-// leastSecret is how long a secret must be: a shorter one cannot be told from other text, and so not be scrubbed.
-const leastSecret = 8
-
 // value gives what is sent, and the part of it that is secret.
 func (s *secret) value(environment func(string) (string, bool)) (sent, bare string, err error) {
 	bare, ok := environment(s.variable)
@@ -104,8 +97,8 @@ func (s *secret) value(environment func(string) (string, bool)) (sent, bare stri
 	switch {
 	case !ok || bare == "":
 		return "", "", capabilities.Raise("RuntimeError", "the secret for the header %s is not set in the host's environment (%s)", s.header, s.variable)
-	case len(bare) < leastSecret:
-		return "", "", capabilities.Raise("RuntimeError", "the secret for the header %s (%s) is shorter than %d characters", s.header, s.variable, leastSecret)
+	case len(bare) < scrub.Least:
+		return "", "", capabilities.Raise("RuntimeError", "the secret for the header %s (%s) is shorter than %d characters", s.header, s.variable, scrub.Least)
 	case strings.ContainsFunc(bare, func(r rune) bool { return r < ' ' || r > '~' }):
 		return "", "", capabilities.Raise("RuntimeError", "the secret for the header %s (%s) has a character that no header can have", s.header, s.variable)
 	}
@@ -115,87 +108,24 @@ func (s *secret) value(environment func(string) (string, bool)) (sent, bare stri
 	return bare, bare, nil
 }
 
-// scrubbed stands where a secret was. It is not longer than any secret.
-const scrubbed = "[secret]"
-
-// A scrubber takes secrets out of what goes to the guest: as they are, and in the encodings in which servers show a request's
-// headers. A server that is given a secret can write it in ways that nobody foresees.
-type scrubber struct {
-	needles []string
-	replace *strings.Replacer
-}
-
-// newScrubber makes a scrubber for the secrets of a grant that are set, whichever of them are sent.
-func newScrubber(secrets []secret, environment func(string) (string, bool)) *scrubber {
-	s := new(scrubber)
+// newScrubber makes what takes secrets out of what goes to the guest: those of a grant that are set, whichever of them are sent.
+func newScrubber(secrets []secret, environment func(string) (string, bool)) *scrub.Replacer {
+	var pairs [][2]string
+	add := func(text string) {
+		for _, form := range scrub.Forms(text) {
+			pairs = append(pairs, [2]string{form, ""})
+		}
+	}
 	for i := range secrets {
 		_, bare, err := secrets[i].value(environment)
 		if err != nil {
 			continue // it is never sent
 		}
-		s.add(bare)
+		add(bare)
 		// "Basic dXNlcjpwYXNz", "Bearer abc" in the variable itself: the second word is the secret.
 		if _, word, ok := strings.Cut(bare, " "); ok {
-			s.add(word)
+			add(word)
 		}
 	}
-	// The longest first, of those that begin at the same place.
-	slices.SortStableFunc(s.needles, func(a, b string) int { return len(b) - len(a) })
-	var pairs []string
-	for _, needle := range s.needles {
-		pairs = append(pairs, needle, scrubbed)
-	}
-	s.replace = strings.NewReplacer(pairs...)
-	return s
-}
-
-func (s *scrubber) add(text string) {
-	if len(text) < leastSecret {
-		return
-	}
-	marshalled, _ := json.Marshal(text)
-	wide := make([]byte, 0, 2*len(text))
-	for i := range len(text) {
-		wide = append(wide, text[i], 0)
-	}
-	forms := []string{
-		text, strings.ToLower(text), strings.ToUpper(text),
-		url.QueryEscape(text), url.PathEscape(text), lowerHex(url.QueryEscape(text)), lowerHex(url.PathEscape(text)),
-		html.EscapeString(text), strings.ReplaceAll(html.EscapeString(text), "&#34;", "&quot;"),
-		hex.EncodeToString([]byte(text)), strings.ToUpper(hex.EncodeToString([]byte(text))),
-		string(wide), "\x00" + string(wide[:len(wide)-1]),
-	}
-	for _, quoted := range []string{string(marshalled[1 : len(marshalled)-1]), strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text)} {
-		forms = append(forms, quoted, strings.ReplaceAll(quoted, "/", `\/`))
-	}
-	// In base64 a text has three forms, by how many bytes stand before it. The characters at the ends, which hold bits of what is
-	// around it, are left out.
-	for before := range 3 {
-		padded := append(make([]byte, before), text...)
-		for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-			whole := encoding.EncodeToString(padded)
-			begin, end := (before*8+5)/6, len(padded)*8/6
-			forms = append(forms, whole[begin:end])
-		}
-	}
-	for _, form := range forms {
-		if len(form) >= leastSecret && !slices.Contains(s.needles, form) {
-			s.needles = append(s.needles, form)
-		}
-	}
-}
-
-// lowerHex gives percent-encoded text with lower-case digits.
-func lowerHex(text string) string {
-	return percent.ReplaceAllStringFunc(text, strings.ToLower)
-}
-
-var percent = regexp.MustCompile(`%[0-9A-F]{2}`)
-
-// text takes the secrets out of a text.
-func (s *scrubber) text(text string) string {
-	if len(s.needles) == 0 {
-		return text
-	}
-	return s.replace.Replace(text)
+	return scrub.NewReplacer(pairs)
 }

@@ -300,7 +300,21 @@ func (c *compiler) format(n *node, s *shape) {
 }
 
 func integerBound(n *big.Int) *bound {
-	return &bound{value: new(big.Rat).SetInt(n), small: n.Int64(), fits: n.IsInt64(), text: n.String(), ofFormat: true}
+	b := newBound(new(big.Rat).SetInt(n), n.String())
+	b.ofFormat = true
+	return b
+}
+
+func newBound(v *big.Rat, text string) *bound {
+	b := &bound{value: v, text: text}
+	if v.IsInt() {
+		b.small, b.fits = v.Num().Int64(), v.Num().IsInt64()
+	}
+	b.float, _ = v.Float64()
+	if near := new(big.Rat).SetFloat64(b.float); near != nil {
+		b.order = near.Cmp(v)
+	}
+	return b
 }
 
 // bounds reads minimum and maximum. Those of a format stay where nothing narrower is said.
@@ -321,10 +335,8 @@ func (c *compiler) bounds(n *node, s *shape) (least, most *bound) {
 			c.complain(m.node.at, "", "%s must be a number", m.name)
 			continue
 		}
-		b := &bound{value: v, text: m.node.text, past: strings.HasPrefix(m.name, "exclusive")}
-		if v.IsInt() {
-			b.small, b.fits = v.Num().Int64(), v.Num().IsInt64()
-		}
+		b := newBound(v, m.node.text)
+		b.past = strings.HasPrefix(m.name, "exclusive")
 		if strings.HasSuffix(strings.ToLower(m.name), "minimum") {
 			if least == nil || b.value.Cmp(least.value) >= 0 {
 				least = b
@@ -471,6 +483,9 @@ func (c *compiler) object(n *node, s *shape) {
 		s.closed = c.strict()
 	}
 	c.required(n, s)
+	if !c.strict() {
+		s.fold()
+	}
 	switch more := n.get("additionalProperties"); {
 	case more == nil:
 	case more.kind == boolean:

@@ -3,7 +3,6 @@ package schema
 import (
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/postern-sandbox/postern/values"
@@ -22,9 +21,10 @@ type Function struct {
 
 	input  *payload // nil is none
 	output *payload
-	fields []field // the members of an object: the parameters, in order
-	rest   int     // the place of **kwargs among the parameters, or -1
-	more   *shape  // of what is in it
+	fields []field           // the members of an object: the parameters, in order
+	rest   int               // the place of **kwargs among the parameters, or -1
+	more   *shape            // of what is in it
+	folded map[string]string // the names of fields by their keys of package fold; nil where what is alike makes no difference
 }
 
 // A field is a member of the input that is a parameter.
@@ -60,12 +60,6 @@ func valueParameter(p *payload) string {
 	return "value"
 }
 
-// isField reports whether a member is a parameter, to a tool that reads JSON as many do: for them case makes no difference, and the last of two members counts. A policy has looked at the
-// parameter alone.
-func (f *Function) isField(original string) bool {
-	return slices.ContainsFunc(f.fields, func(one field) bool { return strings.EqualFold(one.original, original) })
-}
-
 // describe sets the signature and the documentation of a function whose input and output are known.
 func (f *Function) describe(doc string) error {
 	var parts, types []string
@@ -97,8 +91,8 @@ func (f *Function) describe(doc string) error {
 		parts = append(parts, annotated(name, f.input.annotation()), "/")
 		types = append(types, name+": "+f.input.about())
 	}
-	if len(f.fields) > MaxParameters {
-		return fmt.Errorf("there are more than %d parameters", MaxParameters)
+	if err := f.checkCount(); err != nil {
+		return err
 	}
 	if f.output != nil {
 		types = append(types, "returns "+f.output.about())
@@ -108,6 +102,13 @@ func (f *Function) describe(doc string) error {
 		doc += " [" + strings.Join(types, "; ") + "]"
 	}
 	f.Doc = line(doc, maxDoc)
+	return nil
+}
+
+func (f *Function) checkCount() error {
+	if len(f.fields) > MaxParameters {
+		return fmt.Errorf("there are more than %d parameters", MaxParameters)
+	}
 	return nil
 }
 

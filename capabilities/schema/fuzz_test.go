@@ -39,7 +39,7 @@ func used(t *testing.T, f *schema.Function, request, answer []byte) {
 	args, kwargs, err := values.DecodeCall(request)
 	if err == nil {
 		if bound, err := signature.Bind("tool", f.Name, &capabilities.Call{Args: args, Kwargs: kwargs}); err == nil {
-			data, err := f.Input(bound, 1000)
+			data, err := f.Input(t.Context(), bound, 1000)
 			var raised *capabilities.PythonError
 			switch {
 			case err != nil && !errors.As(err, &raised):
@@ -53,7 +53,7 @@ func used(t *testing.T, f *schema.Function, request, answer []byte) {
 			}
 		}
 	}
-	if v, err := f.Output(answer); err == nil {
+	if v, err := f.Output(t.Context(), answer); err == nil {
 		if _, err := values.Append(nil, v, math.MaxInt); err != nil {
 			t.Fatal(err)
 		}
@@ -127,14 +127,14 @@ func FuzzInput(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		data, err := open.Input(bound, 1<<20)
+		data, err := open.Input(t.Context(), bound, 1<<20)
 		if err != nil {
 			return
 		}
 		if !json.Valid(data) {
 			t.Fatalf("%s became %s", values.Format(v), data)
 		}
-		back, err := open.Output(data)
+		back, err := open.Output(t.Context(), data)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"math"
@@ -18,9 +19,10 @@ import (
 //
 // In JSON a tuple is an array; bytes are base64 where the schema says buffer, dates and times their isoformat where it says string, a Decimal its
 // digits where it says number. Sets, complex numbers, what is not finite, and what the schema does not permit give a
-// *capabilities.PythonError, a TypeError or a ValueError that names the parameter, as does an input of more than limit bytes.
-func (f *Function) Input(args capabilities.Arguments, limit int) ([]byte, error) {
-	e := encoder{limit: limit}
+// *capabilities.PythonError, a TypeError or a ValueError that names the parameter, as does an input of more than limit bytes. If ctx ends before the input is
+// made, the error is ctx's.
+func (f *Function) Input(ctx context.Context, args capabilities.Arguments, limit int) ([]byte, error) {
+	e := encoder{budget: budget{ctx: ctx}, limit: limit}
 	var wrong *mismatch
 	name := ""
 	switch {
@@ -34,18 +36,23 @@ func (f *Function) Input(args capabilities.Arguments, limit int) ([]byte, error)
 		name = valueParameter(f.input)
 		wrong = e.whole(args.At(0), f.input)
 	}
-	if wrong != nil {
-		wrong.said()
-		return nil, capabilities.Raise(wrong.class, "%s%s %s", name, wrong.path, wrong.text)
+	switch {
+	case wrong == nil:
+		return e.dst, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case e.spent:
+		wrong = tooMuch()
 	}
-	return e.dst, nil
+	wrong.said()
+	return nil, capabilities.Raise(wrong.class, "%s%s %s", name, wrong.path(), wrong.text)
 }
 
 // An encoder writes plain JSON.
 type encoder struct {
+	budget
 	dst   []byte
 	limit int
-	steps int
 }
 
 // arguments writes the object of the arguments that were given.
@@ -71,10 +78,11 @@ func (e *encoder) arguments(f *Function, args capabilities.Arguments) (name stri
 	}
 	if f.rest >= 0 {
 		more, _ := args.At(f.rest).(*values.Dict)
+		var seen alike
 		for k, v := range more.All() {
 			key, _ := k.(string)
-			if f.isField(key) {
-				return show(key), &mismatch{class: "TypeError", text: "is given by another name"}
+			if m := seen.field(key, f); m != nil {
+				return show(key), m
 			}
 			if m := write(key, key, v, f.more); m != nil {
 				return show(key), m
@@ -153,8 +161,8 @@ func (e *encoder) room(n int) *mismatch {
 
 // value writes a value, at a depth of JSON, as a schema says. hops is how many references and alternatives led from the value here.
 func (e *encoder) value(v any, s *shape, depth, hops int) *mismatch {
-	if e.steps += steps(v); e.steps > maxSteps || hops > maxHops {
-		return &mismatch{class: "ValueError", text: "is too much to be checked against its schema"}
+	if !e.spend(steps(v)) || hops > maxHops {
+		return tooMuch()
 	}
 	if s == nil {
 		s = anything()
@@ -163,6 +171,11 @@ func (e *encoder) value(v any, s *shape, depth, hops int) *mismatch {
 	if v == nil && nullable {
 		e.dst = append(e.dst, "null"...)
 		return e.room(0)
+	}
+	if d, ok := v.(*values.Dict); ok && hops == 0 {
+		if m := e.distinct(d, s); m != nil {
+			return m
+		}
 	}
 	if s.union != nil {
 		return e.either(v, s, depth, hops+1)
@@ -181,7 +194,7 @@ func (e *encoder) either(v any, s *shape, depth, hops int) *mismatch {
 		}
 		tried.add(u, m)
 		e.dst = e.dst[:start]
-		if e.steps > maxSteps {
+		if e.spent {
 			break
 		}
 	}
@@ -257,6 +270,7 @@ func (e *encoder) number(v any, s *shape) *mismatch {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return &mismatch{class: "ValueError", text: "must be finite, not " + show(v)}
 	}
+	e.compare(v, s)
 	if m := s.checkEnum(v); m != nil {
 		return m
 	}
@@ -269,9 +283,8 @@ func (e *encoder) number(v any, s *shape) *mismatch {
 	case int64:
 		e.dst = strconv.AppendInt(e.dst, v, 10)
 	case *big.Int:
-		const most = 400 // digits: what our own reader takes
-		if v.BitLen() > most*10/3 {
-			return &mismatch{class: "ValueError", text: "must have at most " + strconv.Itoa(most) + " digits"}
+		if v.BitLen() > maxBits {
+			return &mismatch{class: "ValueError", text: "must have at most " + strconv.Itoa(maxDigits) + " digits"}
 		}
 		e.dst = v.Append(e.dst, 10)
 	}
@@ -326,7 +339,7 @@ func (e *encoder) list(v any, items []any, s *shape, depth int) *mismatch {
 			e.dst = append(e.dst, ',')
 		}
 		if m := e.value(item, s.items, depth, 0); m != nil {
-			return m.in(itemStep(i))
+			return m.in(int64(i))
 		}
 	}
 	e.dst = append(e.dst, ']')
@@ -366,14 +379,18 @@ func (e *encoder) dict(v *values.Dict, s *shape, depth int) *mismatch {
 		}
 		first = false
 		if m := e.text(name); m != nil {
-			return m.in(memberStep(name))
+			return m.in(name)
 		}
 		e.dst = append(e.dst, ':')
 		if m := e.value(item, of, depth, 0); m != nil {
-			return m.in(memberStep(name))
+			return m.in(name)
 		}
 	}
-	if m := s.lacking(func(name string) bool { _, ok := v.Get(name); return ok }); m != nil {
+	if m := s.lacking(func(name string) bool {
+		e.steps++
+		_, ok := v.Get(name)
+		return ok
+	}); m != nil {
 		return m
 	}
 	e.dst = append(e.dst, '}')

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/postern-sandbox/postern/internal/fold"
 )
 
 // FromJSONSchema makes a function of a tool that describes itself in JSON Schema, as MCP servers do: name and doc are the tool's own, input is the schema of its
@@ -16,6 +18,9 @@ import (
 // Of JSON Schema it knows type, nullable, enum, const, properties, required, additionalProperties, items, minimum and maximum with their exclusive kin, the lengths
 // of strings and arrays, contentEncoding base64, $ref within the document, default, description; anyOf and oneOf, which mean here that one
 // alternative must fit, and allOf with one schema. All else permits everything.
+//
+// What reads JSON often does not tell a name from another: in capitals and small letters, for example. An argument is therefore refused if an object in it has a member that is not among the properties
+// of its schema but alike one of them, or alike another such member; see package internal/fold. Objects without properties in their schema have what names they like.
 //
 // An error is for a schema that is no JSON object or exceeds a limit.
 func FromJSONSchema(name, doc string, input, output []byte) (*Function, error) {
@@ -36,7 +41,9 @@ func FromJSONSchema(name, doc string, input, output []byte) (*Function, error) {
 	top, _ := f.input.shape.only()
 	switch {
 	case top.union == nil && top.kinds&^kNull == kObject:
-		f.arguments(top)
+		if err := f.arguments(top); err != nil {
+			return nil, err
+		}
 		if !top.closed && (top.additional != nil || saysMore(in.top())) {
 			f.more = anything()
 			if top.additional != nil {
@@ -64,7 +71,7 @@ func lenient(src []byte) (*compiler, error) {
 }
 
 // arguments makes parameters of an object's members.
-func (f *Function) arguments(s *shape) {
+func (f *Function) arguments(s *shape) error {
 	taken := map[string]bool{}
 	add := func(original string, of *shape, required bool) {
 		f.fields = append(f.fields, field{original: original, shape: of, required: required, keyword: !required})
@@ -85,7 +92,15 @@ func (f *Function) arguments(s *shape) {
 	for _, p := range others {
 		add(p.name, p.shape, false)
 	}
+	if err := f.checkCount(); err != nil {
+		return err // thousands of names that are one in Python would take hours to be told apart
+	}
 	f.nameFields(taken)
+	f.folded = make(map[string]string)
+	for _, one := range f.fields {
+		f.folded[fold.Key(one.original)] = one.original
+	}
+	return nil
 }
 
 // nameFields gives the parameters their names: first those that are as they were.

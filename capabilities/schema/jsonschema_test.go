@@ -82,6 +82,27 @@ func TestJSONSchemaInput(t *testing.T) {
 		{object(`"a":{"type":"integer","exclusiveMinimum":0}`), []values.Keyword{named("a", int64(0))}, `ValueError: a must be more than 0, not 0`},
 		{object(`"a":{"type":"object","properties":{"b":{}},"required":["b","c"]}`), []values.Keyword{named("a", dict("b", int64(0), "d", int64(1)))}, `ValueError: a must have 'c'`},
 		{object(`"a":{"type":"object","properties":{"b":{}},"additionalProperties":false}`), []values.Keyword{named("a", dict("c", int64(0)))}, `ValueError: a must not have 'c'; it has 'b'`},
+		// Names that a tool could take for others.
+		{object(`"a":` + object(`"path":{}`)), []values.Keyword{named("a", dict("path", "x", "other", 1.5))}, `{"a":{"path":"x","other":1.5}}`},
+		{object(`"a":` + object(`"path":{}`)), []values.Keyword{named("a", dict("PATH", "x"))}, `ValueError: a must not have 'PATH', which could be taken for 'path'`},
+		{object(`"a":` + object(`"path":{}`)), []values.Keyword{named("a", dict("path", "x", "pAth", "y"))}, `ValueError: a must not have 'pAth', which could be taken for 'path'`},
+		{object(`"a":` + object(`"token":{},"size":{}`)), []values.Keyword{named("a", dict("to\u212aen", "x"))}, "ValueError: a must not have 'to\u212aen', which could be taken for 'token'"},
+		{object(`"a":` + object(`"token":{},"size":{}`)), []values.Keyword{named("a", dict("\u017fize", "x"))}, "ValueError: a must not have '\u017fize', which could be taken for 'size'"},
+		{object(`"a":` + object(`"é":{}`)), []values.Keyword{named("a", dict("e\u0301", "x"))}, "ValueError: a must not have 'e\u0301', which could be taken for 'é'"},
+		{object(`"a":` + object(`"path":{}`)), []values.Keyword{named("a", dict("Other", int64(1), "other", int64(2)))}, `ValueError: a must not have 'other', which could be taken for 'Other'`},
+		{object(`"a":` + object(`"path":{},"PATH":{}`)), []values.Keyword{named("a", dict("path", int64(1), "PATH", int64(2)))}, `{"a":{"path":1,"PATH":2}}`},
+		{object(`"a":` + object(`"path":{},"PATH":{}`)), []values.Keyword{named("a", dict("Path", int64(1)))}, `ValueError: a must not have 'Path', which could be taken for 'PATH'`},
+		{object(`"a":{"type":"object"}`), []values.Keyword{named("a", dict("It", int64(1), "it", int64(2)))}, `{"a":{"It":1,"it":2}}`},
+		{object(`"a":{"type":"object","additionalProperties":` + object(`"path":{}`) + `}`), []values.Keyword{named("a", dict("It", dict("path", int64(1)), "it", dict("PATH", int64(1))))}, `ValueError: a['it'] must not have 'PATH', which could be taken for 'path'`},
+		{object(`"a":{"type":"array","items":` + object(`"path":{}`) + `}`), []values.Keyword{named("a", values.List{dict(), dict("PATH", int64(1))})}, `ValueError: a[1] must not have 'PATH', which could be taken for 'path'`},
+		{object(`"a":{"anyOf":[{"type":"object"},` + object(`"path":{}`) + `]}`), []values.Keyword{named("a", dict("PATH", int64(1)))}, `ValueError: a must not have 'PATH', which could be taken for 'path'`},
+		{object(`"a":{"anyOf":[` + object(`"path":{}`) + `,` + object(`"PATH":{}`) + `]}`), []values.Keyword{named("a", dict("PATH", int64(1)))}, `{"a":{"PATH":1}}`},
+		{object(`"a":{"anyOf":[{"type":"null"},{"$ref":"#/$defs/b"}]}`)[:len(object(`"a":{"anyOf":[{"type":"null"},{"$ref":"#/$defs/b"}]}`))-1] + `,"$defs":{"b":{"anyOf":[{"$ref":"#/$defs/b"},` + object(`"path":{}`) + `]}}}`,
+			[]values.Keyword{named("a", dict("PATH", int64(1)))}, `ValueError: a must not have 'PATH', which could be taken for 'path'`},
+		{`{"type":"object","properties":{"path":{}},"additionalProperties":true}`, []values.Keyword{named("PATH", int64(1))}, `TypeError: 'PATH' is given by another name`},
+		{`{"type":"object","properties":{"token":{}},"additionalProperties":true}`, []values.Keyword{named("to\u212aen", int64(1))}, "TypeError: 'to\u212aen' is given by another name"},
+		{`{"type":"object","properties":{"path":{}},"additionalProperties":true}`, []values.Keyword{named("A", int64(1)), named("a", int64(1))}, `TypeError: 'a' could be taken for 'A'`},
+		{`{"type":"object","additionalProperties":true}`, []values.Keyword{named("A", int64(1)), named("a", int64(1))}, `{"A":1,"a":1}`},
 		{object(`"a":{"type":"object","additionalProperties":{"type":"string"}}`), []values.Keyword{named("a", dict("c", int64(0)))}, `TypeError: a['c'] must be str, not int`},
 		{`{"type":"object","properties":{"from":{}},"additionalProperties":{"type":"integer"}}`, []values.Keyword{named("x y", int64(1))}, `{"x y":1}`},
 		{`{"type":"object","properties":{"from":{}},"additionalProperties":{"type":"integer"}}`, []values.Keyword{named("x y", "1")}, `TypeError: 'x y' must be int, not str`},
@@ -113,7 +134,7 @@ func TestJSONSchemaOutput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := f.Output([]byte(c.answer))
+		got, err := f.Output(t.Context(), []byte(c.answer))
 		switch {
 		case c.wrong != "" && (err == nil || err.Error() != c.wrong):
 			t.Errorf("%s %s: %v\nwant %s", c.output, c.answer, err, c.wrong)
@@ -157,7 +178,7 @@ func TestBranchesAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, err := f.Output([]byte(`[["x"]]`)); err == nil {
+	if v, err := f.Output(t.Context(), []byte(`[["x"]]`)); err == nil {
 		t.Error(v)
 	}
 	loop := `{"type":"object","properties":{"a":{"$ref":"#/$defs/x"}},"$defs":{"x":{"anyOf":[{"$ref":"#/$defs/x"},{"type":"boolean"}]}}}`
@@ -206,7 +227,7 @@ func TestMismatchesAreSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	answer := "{" + strings.ReplaceAll(strings.TrimSuffix(required, ","), ",", `:"x",`) + `:"x"}`
-	if v, err := f.Output([]byte(answer)); err == nil {
+	if v, err := f.Output(t.Context(), []byte(answer)); err == nil {
 		t.Error(v)
 	}
 }

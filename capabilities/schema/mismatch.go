@@ -11,7 +11,7 @@ import (
 // A mismatch says how a value differs from its schema, for a caller in Python and for a tool's author.
 type mismatch struct {
 	class string // the exception
-	path  string // from the argument, or the answer: "['rows'][3]"
+	parts []any  // the way from the argument, or the answer, to it: names and indices, the last first
 	text  string // "must be str, not int"
 
 	// The same of an answer: "a number", "a string"; or what is wrong in other words.
@@ -32,17 +32,27 @@ func (m *mismatch) said() *mismatch {
 	return m
 }
 
-// in adds a step to the path.
-func (m *mismatch) in(step string) *mismatch {
-	const most = 500
-	if len(m.path) < most {
-		m.path = step + m.path
+// in adds the step to a member, by its name, or to an item of a list, by its index, to the front of the way. Of a long one it has the end.
+func (m *mismatch) in(step any) *mismatch {
+	const most = 200
+	if len(m.parts) < most {
+		m.parts = append(m.parts, step)
 	}
 	return m
 }
 
-func memberStep(name string) string { return "[" + show(name) + "]" }
-func itemStep(i int) string         { return "[" + strconv.Itoa(i) + "]" }
+// path is the way in words: "['rows'][3]".
+func (m *mismatch) path() string {
+	const most = 500
+	path := ""
+	for _, part := range m.parts {
+		if len(path) >= most {
+			break
+		}
+		path = "[" + show(part) + "]" + path
+	}
+	return path
+}
 
 // answer is the mismatch of a tool's answer in words.
 func (m *mismatch) answer() string {
@@ -50,8 +60,8 @@ func (m *mismatch) answer() string {
 	if text == "" {
 		text = "answered " + m.got
 	}
-	if m.path != "" {
-		text += " at " + m.path
+	if path := m.path(); path != "" {
+		text += " at " + path
 	}
 	if m.want != "" {
 		text += " where its schema says " + m.want
@@ -92,7 +102,7 @@ func (a *attempts) add(u *shape, m *mismatch) {
 	if to, _ := u.resolved(); to.union == nil && to.kinds == kNull {
 		return
 	}
-	a.types = (a.count == 0 || a.types) && m.class == "TypeError" && m.path == ""
+	a.types = (a.count == 0 || a.types) && m.class == "TypeError" && len(m.parts) == 0
 	a.last = m
 	a.count++
 }
@@ -137,11 +147,26 @@ func enumKey(v any) any {
 	case nil, bool, string:
 		return v
 	}
+	switch v := v.(type) {
+	case int64:
+		return numberKey(strconv.FormatInt(v, 10))
+	case float64:
+		if isSmall(v) {
+			return numberKey(strconv.FormatInt(int64(v), 10))
+		}
+	case *big.Int:
+		if v.BitLen() > maxBits {
+			return numberKey("") // it is in no schema, and to write it down takes long
+		}
+	}
 	if r, ok := ratOf(v); ok {
 		return numberKey(r.RatString())
 	}
 	return numberKey("") // no number of JSON
 }
+
+// isSmall reports whether a float is an int of 64 bits exactly.
+func isSmall(v float64) bool { return v == math.Trunc(v) && math.Abs(v) < 1<<53 }
 
 func ratOf(v any) (*big.Rat, bool) {
 	switch v := v.(type) {
@@ -192,9 +217,15 @@ func (b *bound) compare(v any) (int, bool) {
 			return 0, true
 		}
 	case float64:
-		if math.IsNaN(v) || math.IsInf(v, 0) {
+		switch {
+		case math.IsNaN(v) || math.IsInf(v, 0):
 			return 0, false
+		case v == b.float:
+			return b.order, true
+		case v < b.float: // no other is as near to the bound, so what is less than the one is less than the other
+			return -1, true
 		}
+		return 1, true
 	}
 	r, ok := ratOf(v)
 	if !ok {

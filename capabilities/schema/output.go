@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -16,8 +17,8 @@ import (
 // keeps nothing of data, whose length the caller bounds. JSON is read strictly, within the limits of values.DecodeJSON: no tag of docs/abi.md is
 // one here, and a JSON object is a dict whatever its keys. Where the schema says buffer, base64 becomes bytes; where it says integer, 1.0 becomes an int.
 //
-// The error says in words what the tool has done: "answered a number at ['rows'][3] where its schema says a string".
-func (f *Function) Output(data []byte) (any, error) {
+// The error says in words what the tool has done: "answered a number at ['rows'][3] where its schema says a string". If ctx ends before it is found out, it is ctx's.
+func (f *Function) Output(ctx context.Context, data []byte) (any, error) {
 	p := f.output
 	if p == nil {
 		if len(data) > 0 {
@@ -39,31 +40,55 @@ func (f *Function) Output(data []byte) (any, error) {
 		}
 		return text, nil
 	}
-	v, err := values.DecodeJSON(data)
+	v, err := ReadAnswer(data)
 	if err != nil {
-		var syntax *values.SyntaxError
-		if len(data) == 0 {
-			return nil, errors.New("answered nothing where its schema says JSON")
-		}
-		if errors.As(err, &syntax) {
-			return nil, fmt.Errorf("answered what is not JSON: %s at byte %d", syntax.Message, syntax.Offset)
-		}
-		return nil, fmt.Errorf("answered what is not JSON: %w", err)
+		return nil, err
 	}
-	var r reader
-	v, m := r.value(v, p.shape, 0)
-	if m != nil {
-		return nil, errors.New(m.answer())
+	return f.Answer(ctx, v)
+}
+
+// ReadAnswer reads the JSON of an answer, strictly and within the limits of values.DecodeJSON. The error begins as those of Output do.
+func ReadAnswer(data []byte) (any, error) {
+	if len(data) == 0 {
+		return nil, errors.New("answered nothing where its schema says JSON")
+	}
+	v, err := values.DecodeJSON(data)
+	var syntax *values.SyntaxError
+	switch {
+	case errors.As(err, &syntax):
+		return nil, fmt.Errorf("answered what is not JSON: %s at byte %d", syntax.Message, syntax.Offset)
+	case err != nil:
+		return nil, fmt.Errorf("answered what is not JSON: %w", err)
 	}
 	return v, nil
 }
 
+// Answer is the part of Output that is for a value which ReadAnswer has read. The function must be one whose answers are JSON.
+func (f *Function) Answer(ctx context.Context, v any) (any, error) {
+	r := reader{budget{ctx: ctx}}
+	v, m := r.value(v, f.output.shape, 0)
+	switch {
+	case m == nil:
+		return v, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case r.spent:
+		m = tooMuch()
+	}
+	return nil, errors.New(m.answer())
+}
+
+// tooMuch is the mismatch of a value for which there are no steps left.
+func tooMuch() *mismatch {
+	return &mismatch{class: "ValueError", text: "is too much to be checked against its schema", other: "answered more than can be checked against its schema"}
+}
+
 // A reader checks an answer, and makes of it what the schema says.
-type reader struct{ steps int }
+type reader struct{ budget }
 
 func (r *reader) value(v any, s *shape, hops int) (any, *mismatch) {
-	if r.steps += steps(v); r.steps > maxSteps || hops > maxHops {
-		return nil, &mismatch{other: "answered more than can be checked against its schema"}
+	if !r.spend(steps(v)) || hops > maxHops {
+		return nil, tooMuch()
 	}
 	if s == nil {
 		return v, nil
@@ -86,7 +111,7 @@ func (r *reader) either(v any, s *shape, hops int) (any, *mismatch) {
 			return made, nil
 		}
 		tried.add(u, m)
-		if r.steps > maxSteps {
+		if r.spent {
 			break
 		}
 	}
@@ -135,6 +160,7 @@ func (r *reader) plain(v any, s *shape) (any, *mismatch) {
 	if s.kinds&kind == 0 {
 		return nil, &mismatch{say: func(m *mismatch) { m.got, m.want = jsonKind(v), s.jsonWords() }}
 	}
+	r.compare(v, s)
 	switch v := v.(type) {
 	case string:
 		return s.read(v)
@@ -188,25 +214,37 @@ func (r *reader) list(v values.List, s *shape) (any, *mismatch) {
 	for i, item := range v {
 		changed, m := r.value(item, s.items, 0)
 		if m != nil {
-			return nil, m.in(itemStep(i))
+			return nil, m.in(int64(i))
 		}
-		if i == 0 {
-			made = make(values.List, len(v)) // an alternative that fails must leave no traces
+		if len(made) == len(v) && !same(item, changed) {
+			made = slices.Clone(v[:i]) // an alternative that fails must leave no traces, and take no more than it has looked at
 		}
-		made[i] = changed
+		if len(made) < len(v) {
+			made = append(made, changed)
+		}
 	}
 	return made, nil
 }
 
 func (r *reader) dict(v *values.Dict, s *shape) (any, *mismatch) {
+	const made, small = 10, 16 // steps for a member of another dict, and for how many there is room at first
 	if len(s.properties) == 0 && s.additional == nil && !s.closed && len(s.required) == 0 {
 		return v, nil
 	}
-	if m := s.lacking(func(name string) bool { _, ok := v.Get(name); return ok }); m != nil {
+	if m := s.lacking(func(name string) bool {
+		r.steps++
+		_, ok := v.Get(name)
+		return ok
+	}); m != nil {
 		return nil, m
 	}
-	made := values.NewDict(v.Len())
-	for k, item := range v.All() {
+	var other *values.Dict
+	set := func(k, item any) {
+		r.steps += made
+		other.SetString(k.(string), item)
+	}
+	for i := range v.Len() {
+		k, item := v.At(i)
 		name := k.(string) // JSON has no others
 		of, known := s.member(name)
 		if !known {
@@ -214,9 +252,38 @@ func (r *reader) dict(v *values.Dict, s *shape) (any, *mismatch) {
 		}
 		changed, m := r.value(item, of, 0)
 		if m != nil {
-			return nil, m.in(memberStep(name))
+			return nil, m.in(name)
 		}
-		made.SetString(name, changed)
+		if other == nil && !same(item, changed) {
+			other = values.NewDict(small)
+			for j := range i {
+				set(v.At(j))
+			}
+		}
+		if other != nil {
+			set(k, changed)
+		}
 	}
-	return made, nil
+	if other != nil {
+		return other, nil
+	}
+	return v, nil
+}
+
+// same reports whether a value that was read is what it was: most are.
+func same(was, is any) bool {
+	switch was := was.(type) {
+	case *values.Dict:
+		return is == any(was)
+	case values.List:
+		is, ok := is.(values.List)
+		return ok && len(is) == len(was) && (len(was) == 0 || &is[0] == &was[0])
+	case string:
+		_, ok := is.(string)
+		return ok
+	case float64:
+		_, ok := is.(float64)
+		return ok
+	}
+	return true // nothing else changes
 }

@@ -103,7 +103,7 @@ func call(t testing.TB, f *schema.Function, args []any, kwargs ...values.Keyword
 	if err != nil {
 		return err.Error()
 	}
-	data, err := f.Input(bound, limit)
+	data, err := f.Input(t.Context(), bound, limit)
 	var raised *capabilities.PythonError
 	if err != nil && !errors.As(err, &raised) {
 		t.Fatalf("%s: %v is no exception", f.Name, err)
@@ -267,7 +267,7 @@ func TestOutput(t *testing.T) {
 		{"grow", `{"left":null,"right":{}}`, dict("left", nil, "right", dict()), ""},
 		{"grow", strings.Repeat(`{"left":`, 250) + "null" + strings.Repeat("}", 250), nil, "answered what is not JSON: value is nested deeper than 200 at byte 1600"},
 	} {
-		got, err := functions[c.function].Output([]byte(c.answer))
+		got, err := functions[c.function].Output(t.Context(), []byte(c.answer))
 		switch {
 		case c.wrong != "" && (err == nil || err.Error() != c.wrong):
 			t.Errorf("%s answers %s: %v\nwant %s", c.function, c.answer, err, c.wrong)
@@ -277,13 +277,13 @@ func TestOutput(t *testing.T) {
 	}
 	// Text, and what has no tags.
 	f := parse(t, "version: v1-draft\nexports:\n  a: {output: {contentType: text/plain}}\n  b: {output: {type: object, contentType: application/json}}\n")
-	if v, err := f["a"].Output([]byte("é")); v != "é" || err != nil {
+	if v, err := f["a"].Output(t.Context(), []byte("é")); v != "é" || err != nil {
 		t.Error(v, err)
 	}
-	if v, err := f["a"].Output([]byte("\xff")); err == nil {
+	if v, err := f["a"].Output(t.Context(), []byte("\xff")); err == nil {
 		t.Error(v)
 	}
-	if v, err := f["b"].Output([]byte(`{"$bytes":"AA==","x":{"$tuple":[]}}`)); err != nil || !values.Equal(v, dict("$bytes", "AA==", "x", dict("$tuple", values.List{}))) {
+	if v, err := f["b"].Output(t.Context(), []byte(`{"$bytes":"AA==","x":{"$tuple":[]}}`)); err != nil || !values.Equal(v, dict("$bytes", "AA==", "x", dict("$tuple", values.List{}))) {
 		t.Error(values.Format(v), err)
 	}
 }
@@ -292,7 +292,7 @@ func TestOutput(t *testing.T) {
 func TestOutputKeepsNothing(t *testing.T) {
 	functions := parse(t, kitchen)
 	data := []byte("abc")
-	v, err := functions["from_"].Output(data)
+	v, err := functions["from_"].Output(t.Context(), data)
 	data[0] = 'x'
 	if err != nil || string(v.(values.Bytes)) != "abc" {
 		t.Error(v, err)

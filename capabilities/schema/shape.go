@@ -30,10 +30,11 @@ type shape struct {
 
 	items      *shape // of a list; nil is anything
 	properties []property
-	index      map[string]int // into properties
-	required   []string       // in the order in which the schema has them
-	additional *shape         // other members of an object; nil is anything
-	closed     bool           // there are no other members
+	index      map[string]int    // into properties
+	folded     map[string]string // the properties' names by their keys of package fold; nil where what is alike makes no difference
+	required   []string          // in the order in which the schema has them
+	additional *shape            // other members of an object; nil is anything
+	closed     bool              // there are no other members
 
 	description string
 	fallback    *node // the default
@@ -71,6 +72,9 @@ type bound struct {
 	small int64
 	fits  bool // value is small
 	past  bool // the bound itself is beyond it
+
+	float float64 // the nearest to value
+	order int     // of float and value
 	text  string
 
 	ofFormat bool // every integer of a format has it

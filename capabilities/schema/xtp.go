@@ -233,7 +233,9 @@ func (x *xtp) arguments(f *Function, s *shape) {
 			}
 		}
 	}
-	f.nameFields(make(map[string]bool))
+	if f.checkCount() == nil { // or it is told, and their names are nobody's concern
+		f.nameFields(make(map[string]bool))
+	}
 }
 
 // payload reads input or output.

@@ -11,8 +11,14 @@ import (
 // ErrNotObject is the error of Members for any other JSON, and for what does not begin as an object.
 var ErrNotObject = errors.New("not an object")
 
+// A TwiceError is the error of Members for a member that is there twice.
+type TwiceError struct{ Name string }
+
+// Error names the member with at most 50 of its characters.
+func (e *TwiceError) Error() string { return fmt.Sprintf("member %.50q is there twice", e.Name) }
+
 // Members reads a JSON object into its members as they are written; what follows the object is not looked at. Package json alone lets a member be
-// there twice, which would be two ways to say different things: here that is an error, which names the member with at most 50 of its characters. The values are parts of copies of data: how long they
+// there twice, which would be two ways to say different things: here that is a *TwiceError. The values are parts of copies of data: how long they
 // are together is bounded by it.
 func Members(data []byte) (map[string]json.RawMessage, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -27,7 +33,7 @@ func Members(data []byte) (map[string]json.RawMessage, error) {
 		}
 		name, _ := token.(string)
 		if _, twice := found[name]; twice {
-			return nil, fmt.Errorf("member %.50q is there twice", name)
+			return nil, &TwiceError{name}
 		}
 		var value json.RawMessage
 		if err := decoder.Decode(&value); err != nil {
